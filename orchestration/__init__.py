@@ -1,0 +1,17 @@
+"""altflow: an open, auditable warehouse of spot order flow.
+
+The map, in the order in which data flows:
+
+    sources/       fetch_x talks to an upstream, parse_x understands its bodies
+    archive        bodies as received, traceable by SHA-256
+    warehouse      the only module that opens the warehouse: lock, replace_window, read
+    ingest         from a plan to committed rows: fetch, archive, parse, check, replace
+    expectations/  what must hold of fetched windows and of marts
+    publish        the snapshot that analysts read, swapped atomically
+    defs/          everything Dagster: assets, checks, job, schedule
+    definitions    the door that Dagster opens
+    sandbox/       a stand-in for all upstreams on loopback
+    cli            altflow run, status, sql, doctor, sandbox, ui
+
+Importing any of these talks to nothing.
+"""

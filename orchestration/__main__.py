@@ -1,0 +1,5 @@
+"""`python -m orchestration` is `altflow`."""
+
+from orchestration.cli import entry
+
+entry()

@@ -1,0 +1,225 @@
+"""Schemas of the raw tables: grain, unit and meaning of every column.
+
+The record is the schema: sources fill these tables, the warehouse creates them, dbt reads them.
+Amounts are exact decimals with 12 places (`amount`), days are UTC calendar days, times are naive
+UTC. NULL means that the upstream does not report the value; 0 means that it reported zero.
+"""
+
+from dataclasses import dataclass, field
+
+import pyarrow as pa
+
+AMOUNT = pa.decimal128(38, 12)
+
+
+def _field(name: str, kind: pa.DataType, description: str, nullable: bool) -> pa.Field:
+    return pa.field(name, kind, nullable=nullable, metadata={"description": description})
+
+
+def text(description: str, nullable: bool = False):
+    return pa.string(), description, nullable
+
+
+def day(description: str, nullable: bool = False):
+    return pa.date32(), description, nullable
+
+
+def amount(description: str, nullable: bool = True):
+    return AMOUNT, description, nullable
+
+
+def price(description: str, nullable: bool = True):
+    return pa.float64(), description, nullable
+
+
+def count(description: str, nullable: bool = True):
+    return pa.int64(), description, nullable
+
+
+def flag(description: str, nullable: bool = False):
+    return pa.bool_(), description, nullable
+
+
+@dataclass(frozen=True)
+class Record:
+    """One raw table. `grain`: columns that name a row. `scope`: the columns of the grain that say
+    whose rows one answer replaces. `date`: the column that a window cuts, or None for a table
+    whose scope is replaced whole."""
+
+    table: str
+    description: str
+    grain: tuple[str, ...]
+    scope: tuple[str, ...]
+    date: str | None
+    schema: pa.Schema = field(repr=False)
+
+    @property
+    def values(self) -> tuple[str, ...]:
+        """The columns whose change makes a row a changed row (provenance is not a value)."""
+        return tuple(n for n in self.schema.names if n not in self.grain and n != "body_sha256")
+
+
+RECORDS: dict[str, Record] = {}
+
+
+def record(table: str, description: str, grain: str, scope: str, date: str | None, columns: dict) -> Record:
+    columns = columns | {"body_sha256": text("the archived body that the row was read from")}
+    schema = pa.schema([_field(name, *kind) for name, kind in columns.items()])
+    RECORDS[table] = Record(table, description, tuple(grain.split()), tuple(scope.split()), date, schema)
+    return RECORDS[table]
+
+
+SPOT_FLOWS = record(
+    "spot_flows",
+    "One row per exchange, symbol and UTC day. Spot volume and the part of it that takers bought.",
+    grain="exchange symbol utc_date",
+    scope="exchange symbol",
+    date="utc_date",
+    columns={
+        "exchange": text("key of the exchange"),
+        "symbol": text("as the exchange spells it"),
+        "utc_date": day("UTC day"),
+        "open_price": price("first price, in quote asset per base asset"),
+        "high_price": price("highest price"),
+        "low_price": price("lowest price"),
+        "close_price": price("last price"),
+        "open_price_text": text("as received", nullable=True),
+        "high_price_text": text("as received", nullable=True),
+        "low_price_text": text("as received", nullable=True),
+        "close_price_text": text("as received", nullable=True),
+        "volume_base": amount("both sides, in base asset"),
+        "volume_quote": amount("both sides, in quote asset", nullable=False),
+        "taker_buy_base": amount("bought by takers, in base asset; NULL: not reported"),
+        "taker_buy_quote": amount("bought by takers, in quote asset; NULL: not reported"),
+        "trade_count": count("trades of the day"),
+        "source_kind": text("klines, trades or archive: what the row was read from"),
+    },
+)
+
+SPOT_SYMBOLS = record(
+    "spot_symbols",
+    "One row per exchange and symbol ever seen. What is traded against what.",
+    grain="exchange symbol",
+    scope="exchange",
+    date=None,
+    columns={
+        "exchange": text("key of the exchange"),
+        "symbol": text("as the exchange spells it"),
+        "base_asset": text("upper case, as the exchange spells it"),
+        "quote_asset": text("upper case, as the exchange spells it"),
+        "status": text("as the exchange spells it (Binance: TRADING, HALT, BREAK …)"),
+        "is_trading": flag("true where the exchange says that the symbol trades now"),
+        "is_listed": flag("false where the newest listing no longer names the symbol"),
+    },
+)
+
+STABLECOINS = record(
+    "stablecoins",
+    "One row per stablecoin. The newest list of DefiLlama.",
+    grain="stablecoin_id",
+    scope="",
+    date=None,
+    columns={
+        "stablecoin_id": text("DefiLlama's id"),
+        "symbol": text("ticker"),
+        "name": text("name"),
+        "gecko_id": text("CoinGecko's id", nullable=True),
+        "peg_type": text("peggedUSD, peggedEUR …"),
+        "peg_mechanism": text("fiat-backed, crypto-backed, algorithmic", nullable=True),
+        "circulating_peg": amount("newest supply, in units of the peg"),
+        "price_usd": price("newest price; NULL: not reported"),
+        "is_followed": flag("true where its history is asked for"),
+    },
+)
+
+STABLECOIN_TOTALS = record(
+    "stablecoin_totals",
+    "One row per peg type and UTC day. Supply of all stablecoins that DefiLlama follows.",
+    grain="peg_type utc_date",
+    scope="",
+    date="utc_date",
+    columns={
+        "peg_type": text("peggedUSD, peggedEUR …"),
+        "utc_date": day("UTC day"),
+        "circulating_peg": amount("in units of the peg"),
+        "circulating_usd": amount("in US dollars, as DefiLlama converts"),
+    },
+)
+
+STABLECOIN_SUPPLIES = record(
+    "stablecoin_supplies",
+    "One row per stablecoin and UTC day. Supply over all chains; the last record of the day.",
+    grain="stablecoin_id utc_date",
+    scope="stablecoin_id",
+    date="utc_date",
+    columns={
+        "stablecoin_id": text("DefiLlama's id"),
+        "symbol": text("ticker"),
+        "peg_type": text("peggedUSD, peggedEUR …"),
+        "utc_date": day("UTC day"),
+        "circulating_peg": amount("in units of the peg"),
+    },
+)
+
+STABLECOIN_CHAIN_SUPPLIES = record(
+    "stablecoin_chain_supplies",
+    "One row per stablecoin, chain and UTC day. Supply on one chain; the last record of the day.",
+    grain="stablecoin_id chain utc_date",
+    scope="stablecoin_id",
+    date="utc_date",
+    columns={
+        "stablecoin_id": text("DefiLlama's id"),
+        "chain": text("as DefiLlama spells it"),
+        "symbol": text("ticker"),
+        "peg_type": text("peggedUSD, peggedEUR …"),
+        "utc_date": day("UTC day"),
+        "circulating_peg": amount("in units of the peg"),
+    },
+)
+
+ASSET_CAPS = record(
+    "asset_caps",
+    "One row per upstream, asset and UTC day. Market capitalisation as the upstream reports it.",
+    grain="upstream asset utc_date",
+    scope="upstream",
+    date="utc_date",
+    columns={
+        "upstream": text("coinmetrics"),
+        "asset": text("lower case, as the upstream spells it"),
+        "utc_date": day("UTC day"),
+        "cap_usd": amount("market capitalisation; NULL: not reported"),
+        "price_usd": price("reference rate; NULL: not reported"),
+    },
+)
+
+COIN_SNAPSHOTS = record(
+    "coin_snapshots",
+    "One row per coin and UTC day of the snapshot. Current cap and supply as CoinGecko reports them.",
+    grain="coin_id utc_date",
+    scope="",
+    date="utc_date",
+    columns={
+        "coin_id": text("CoinGecko's id"),
+        "symbol": text("upper case ticker; not unique"),
+        "name": text("name"),
+        "utc_date": day("UTC day on which the snapshot was taken"),
+        "rank_count": count("rank by market capitalisation"),
+        "price_usd": price("current price"),
+        "cap_usd": amount("current market capitalisation"),
+        "circulating_supply_base": amount("coins in circulation"),
+    },
+)
+
+MACRO_OBSERVATIONS = record(
+    "macro_observations",
+    "One row per series and observation day. FRED series and the Fear & Greed index (FNG).",
+    grain="series_id utc_date",
+    scope="series_id",
+    date="utc_date",
+    columns={
+        "series_id": text("FRED's id, or FNG"),
+        "utc_date": day("first day of the period observed"),
+        "upstream": text("fred or alternative_me"),
+        "value": amount("in the unit of the series (see the seed macro_series); NULL: published as missing"),
+    },
+)

@@ -1,0 +1,107 @@
+"""The only reader of the environment. See `.env.example` for every setting."""
+
+import os
+from dataclasses import dataclass, replace
+from datetime import date
+from pathlib import Path
+
+SOURCES = ("sandbox", "recorded", "live")
+ROOT = Path(__file__).resolve().parent.parent
+
+
+class SettingsError(ValueError):
+    """A setting that cannot be used; the message names it and says what is accepted."""
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What a run is told from outside. Days are UTC; paths are absolute."""
+
+    source: str
+    data_dir: Path
+    market_dir: Path | None = None
+    start: date = date(2020, 1, 1)
+    exchanges: tuple[str, ...] = ()
+    upstreams: str | None = None
+    allow_noncommercial: bool = False
+
+    @property
+    def synthetic(self) -> bool:
+        return self.source == "sandbox"
+
+    @property
+    def warehouse_path(self) -> Path:
+        return self.data_dir / "warehouse.duckdb"
+
+    @property
+    def lock_path(self) -> Path:
+        return self.data_dir / "warehouse.lock"
+
+    @property
+    def archive_dir(self) -> Path:
+        return self.data_dir / "archive"
+
+    @property
+    def published_dir(self) -> Path:
+        return self.data_dir / "published"
+
+    @property
+    def dagster_home(self) -> Path:
+        return self.data_dir / "dagster"
+
+    def override(self, **changes) -> "Settings":
+        return replace(self, **{name: value for name, value in changes.items() if value is not None})
+
+
+def _dotenv(path: Path) -> dict[str, str]:
+    """KEY=value lines of a `.env` file; `#` starts a comment line."""
+    if not path.is_file():
+        return {}
+    pairs = (line.split("=", 1) for line in path.read_text().splitlines() if "=" in line and not line.lstrip().startswith("#"))
+    return {key.strip(): value.strip().strip("'\"") for key, value in pairs}
+
+
+def _day(name: str, value: str) -> date:
+    try:
+        return date.fromisoformat(value)
+    except ValueError:
+        raise SettingsError(f"{name}={value}: not a UTC day; write it as YYYY-MM-DD") from None
+
+
+def _truth(name: str, value: str) -> bool:
+    if value.lower() in ("1", "true", "yes", "on"):
+        return True
+    if value.lower() in ("", "0", "false", "no", "off"):
+        return False
+    raise SettingsError(f"{name}={value}: neither yes nor no; write 1 or 0")
+
+
+def load(source: str | None = None, market_dir: str | None = None) -> Settings:
+    """Settings from the environment, then `.env` in the current folder; arguments win.
+
+    Raises SettingsError for a value that cannot be used."""
+    env = {**_dotenv(Path.cwd() / ".env"), **os.environ}
+
+    def get(name: str) -> str:
+        return env.get(f"ALTFLOW_{name}", "").strip()
+
+    source = source or get("SOURCE") or "sandbox"
+    if source not in SOURCES:
+        raise SettingsError(f"ALTFLOW_SOURCE={source}: unknown; one of {', '.join(SOURCES)}")
+    market = market_dir or get("MARKET_DIR")
+    if source != "recorded":
+        market = ""
+    elif not market:
+        raise SettingsError("a recorded run needs a market folder: give --market DIR or set ALTFLOW_MARKET_DIR")
+    elif not Path(market).is_dir():
+        raise SettingsError(f"market folder {market}: no such folder")
+    noncommercial = get("ALLOW_NONCOMMERCIAL")
+    return Settings(
+        source=source,
+        data_dir=Path(get("DATA_DIR") or f"data/{source}").absolute(),
+        market_dir=Path(market).absolute() if market else None,
+        start=_day("ALTFLOW_START", get("START") or "2020-01-01"),
+        exchanges=tuple(filter(None, get("EXCHANGES").replace(",", " ").split())),
+        upstreams=get("UPSTREAMS") or None,
+        allow_noncommercial=_truth("ALTFLOW_ALLOW_NONCOMMERCIAL", noncommercial) if noncommercial else source != "live",
+    )
