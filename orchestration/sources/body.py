@@ -1,0 +1,87 @@
+"""What passes between an upstream and the raw tables: windows, bodies, parsed rows, errors."""
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import date, datetime
+from functools import cached_property
+
+import pyarrow as pa
+
+
+@dataclass(frozen=True)
+class Window:
+    """UTC days [start, end)."""
+
+    start: date
+    end: date
+
+    def __str__(self) -> str:
+        return f"[{self.start}, {self.end})"
+
+
+@dataclass(frozen=True)
+class Body:
+    """One answer as received. `context` holds what the request knew and the body does not say
+    (symbol, window, server time): text only, kept in the archive beside the body."""
+
+    upstream: str
+    dataset: str
+    url: str
+    status: int
+    fetched_at: datetime
+    content: bytes
+    context: Mapping[str, str] = field(default_factory=dict)
+
+    @cached_property
+    def sha256(self) -> str:
+        return hashlib.sha256(self.content).hexdigest()
+
+    @cached_property
+    def data(self):
+        """The content read as JSON. Raises SourceError where it is not JSON."""
+        try:
+            return json.loads(self.content)
+        except (ValueError, RecursionError) as error:
+            raise SourceError(f"{self.url}: not JSON ({str(error)[:100]})", content=self.content) from None
+
+    @cached_property
+    def data_as_text(self):
+        """The content read as JSON with every number kept as the text received: exact, and NaN shows."""
+        try:
+            return json.loads(self.content, parse_float=str, parse_int=str, parse_constant=str)
+        except (ValueError, RecursionError) as error:
+            raise SourceError(f"{self.url}: not JSON ({str(error)[:100]})", content=self.content) from None
+
+
+@dataclass(frozen=True)
+class Refused:
+    """One row that is kept out of its table; `row` is its text, `day` its UTC day where known."""
+
+    table: str
+    key: str
+    reason: str
+    row: str
+    day: date | None = None
+
+
+@dataclass
+class Parsed:
+    """Tables of one body, by the name of their record; cells rounded to 12 decimals; rows refused."""
+
+    tables: dict[str, pa.Table]
+    rounded_count: int = 0
+    refused: list[Refused] = field(default_factory=list)
+
+
+class SourceError(Exception):
+    """An upstream did not deliver. The message says what was asked, what came and what to do next.
+
+    `reason` is one of the coverage reasons: failed, out_of_reach, not_published_yet."""
+
+    def __init__(self, message: str, reason: str = "failed", status: int | None = None, content: bytes = b""):
+        super().__init__(message)
+        self.reason = reason
+        self.status = status
+        self.content = content

@@ -1,0 +1,291 @@
+"""One HTTP client for all upstreams: budgets, patience, mirrors, limits.
+
+A `Host` says what an upstream allows. `Http.get` waits for the host's budget, asks, and returns
+the body only when it is whole and of the expected kind. It retries what may pass (5xx, time-outs,
+cut or foreign bodies), obeys Retry-After for the whole host, moves to a mirror when the host is
+geo-blocked and gives up on a host that keeps failing, so that one dead upstream costs seconds.
+"""
+
+import random
+import threading
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
+from urllib.parse import urlencode
+
+import requests
+from requests.adapters import HTTPAdapter
+
+from orchestration.sources.body import SourceError
+
+USER_AGENT = "altflow/0.1 (open order-flow warehouse; see the project's README for contact)"
+
+
+@dataclass(frozen=True)
+class Host:
+    """What one upstream allows. `per_minute` and `burst` are in the upstream's own weight units."""
+
+    name: str
+    hosts: tuple[str, ...]
+    per_minute: float
+    burst: float
+    connections: int = 4
+    weight_header: str | None = None
+    max_bytes: int = 64 * 2**20
+
+
+@dataclass(frozen=True)
+class Patience:
+    """How long to wait for an upstream: tries of one request, first pause and time-outs in seconds."""
+
+    tries: int = 5
+    pause: float = 1.0
+    longest_pause: float = 60.0
+    connect: float = 10.0
+    read: float = 45.0
+    dead_after: int = 3
+    """so many requests in a row that used up their tries: the host is left alone for this run"""
+
+
+LOOPBACK_PATIENCE = Patience(tries=4, pause=0.1, longest_pause=2.0, connect=2.0, read=5.0, dead_after=2)
+
+
+class Budget:
+    """A token bucket in weight units, shared by all threads that ask one host."""
+
+    def __init__(self, per_minute: float, burst: float, clock: Callable[[], float] = time.monotonic):
+        self._clock = clock
+        self._lock = threading.Lock()
+        self._rate = per_minute / 60
+        self._burst = burst
+        self._tokens = burst
+        self._at = clock()
+        self._paused_until = 0.0
+
+    def _refill(self) -> None:
+        now = self._clock()
+        self._tokens = min(self._burst, self._tokens + (now - self._at) * self._rate)
+        self._at = now
+
+    def reserve(self, weight: float) -> float:
+        """Takes `weight` and returns the seconds to wait before the request may be sent."""
+        with self._lock:
+            self._refill()
+            self._tokens -= weight
+            wait = max(0.0, -self._tokens / self._rate)
+            return max(wait, self._paused_until - self._clock())
+
+    def pause(self, seconds: float) -> None:
+        """Nobody asks this host before `seconds` have passed."""
+        with self._lock:
+            self._paused_until = max(self._paused_until, self._clock() + seconds)
+
+    def resync(self, used: float) -> None:
+        """The server counts `used` weight in its current window: never believe to have more left."""
+        with self._lock:
+            self._refill()
+            self._tokens = min(self._tokens, self._burst - used)
+
+
+@dataclass
+class _State:
+    """What is known of one host in this run."""
+
+    budget: Budget
+    session: requests.Session
+    mirror: int = 0
+    failures: int = 0
+    closed: str | None = None
+
+
+def is_json(content: bytes) -> str | None:
+    """None for a body that opens and closes like JSON, else what is wrong with it."""
+    trimmed = content.strip()
+    if not trimmed:
+        return "an empty body"
+    if trimmed[:1] == b"<":
+        return "an HTML page instead of JSON"
+    if trimmed[:1] + trimmed[-1:] not in (b"[]", b"{}"):
+        return f"a cut or foreign body of {len(content)} bytes instead of JSON"
+    return None
+
+
+def is_csv(content: bytes) -> str | None:
+    """None for a body that looks like CSV text, else what is wrong with it."""
+    if not content.strip():
+        return "an empty body"
+    if content.lstrip()[:1] in (b"<", b"{", b"["):
+        return "an HTML page or an error instead of CSV"
+    if content[:2] == b"PK":
+        return "a ZIP instead of CSV (series of different frequencies in one request)"
+    if not content.endswith(b"\n"):
+        return f"a cut body of {len(content)} bytes: its last line has no end"
+    return None
+
+
+@dataclass(frozen=True)
+class Answer:
+    url: str
+    status: int
+    content: bytes
+    fetched_at: datetime
+
+
+def _retry_after(value: str | None, default: float) -> float:
+    """Seconds from a Retry-After header: a number or an HTTP date."""
+    if not value:
+        return default
+    try:
+        return max(0.0, float(value))
+    except ValueError:
+        pass
+    try:
+        return max(0.0, (parsedate_to_datetime(value) - datetime.now(UTC)).total_seconds())
+    except (TypeError, ValueError):
+        return default
+
+
+class Http:
+    """`base` sends every request to `<base>/<host>/<path>`: a sandbox that stands for all hosts."""
+
+    def __init__(self, base: str | None = None, patience: Patience | None = None):
+        self._base = base.rstrip("/") if base else None
+        self._patience = patience or (LOOPBACK_PATIENCE if base else Patience())
+        self._states: dict[str, _State] = {}
+        self._lock = threading.Lock()
+
+    def get(
+        self,
+        host: Host,
+        path: str,
+        params: Mapping[str, str | int] | None = None,
+        weight: float = 1,
+        wrong: Callable[[bytes], str | None] = is_json,
+    ) -> Answer:
+        """The body of `path`, whole and of the expected kind.
+
+        Raises SourceError: `out_of_reach` when every mirror is blocked, `failed` otherwise; a
+        refusal (HTTP 4xx) carries its status and content."""
+        state = self._state(host)
+        query = f"?{urlencode(params)}" if params else ""
+        tried: list[str] = []
+        for attempt in range(self._patience.tries):
+            if state.closed:
+                raise SourceError(f"{host.name} {path}{query}: not asked, {state.closed}", *self._why(state))
+            wait = state.budget.reserve(weight)
+            if wait > 0:
+                time.sleep(wait)
+            mirror = state.mirror
+            url = f"https://{host.hosts[mirror]}{path}{query}"
+            problem, pause = self._ask(host, state, url, mirror, weight, wrong)
+            if isinstance(problem, Answer):
+                state.failures = 0
+                return problem
+            tried.append(problem)
+            if pause is None:
+                continue
+            if attempt + 1 < self._patience.tries:
+                longest = min(self._patience.longest_pause, self._patience.pause * 2**attempt)
+                time.sleep(pause or longest * random.uniform(0.5, 1.0))
+        state.failures += 1
+        if state.failures >= self._patience.dead_after and not state.closed:
+            state.closed = f"{host.name} failed {state.failures} requests in a row ({tried[-1]})"
+        raise SourceError(
+            f"{host.name} {path}{query}: {tried[-1]} after {len(tried)} tries "
+            f"({host.hosts[state.mirror % len(host.hosts)]}); it is asked again by the next run"
+        )
+
+    def _why(self, state: _State) -> tuple[str]:
+        return ("out_of_reach" if "blocked" in (state.closed or "") else "failed",)
+
+    def _ask(
+        self, host: Host, state: _State, url: str, mirror: int, weight: float, wrong: Callable[[bytes], str | None]
+    ) -> tuple[Answer | str, float | None]:
+        """One request: the answer, or what went wrong and the pause before the next try (0: the
+        usual back-off, None: at once). Raises SourceError where no further try makes sense."""
+        try:
+            asked = f"{self._base}/{url.removeprefix('https://')}" if self._base else url
+            with state.session.get(
+                asked, timeout=(self._patience.connect, self._patience.read), stream=True, allow_redirects=False
+            ) as response:
+                status, headers = response.status_code, response.headers
+                content = response.raw.read(host.max_bytes + 1, decode_content=True)
+        except (requests.RequestException, OSError, Exception) as error:
+            if not _is_transport(error):
+                raise
+            return f"{type(error).__name__}: {_short(error)}", 0.0
+        if len(content) > host.max_bytes:
+            raise SourceError(f"{host.name} {url}: a body above {host.max_bytes} bytes; not read")
+        if host.weight_header and (used := headers.get(host.weight_header, "")).isdigit():
+            state.budget.resync(float(used))
+        if status == 200:
+            fault = wrong(content)
+            return (f"HTTP 200 with {fault}", 0.0) if fault else (Answer(url, status, content, _now()), 0.0)
+        is_html = content.lstrip()[:1] == b"<"
+        if status == 451 or (status == 403 and is_html):
+            return self._leave_mirror(host, state, mirror, status), None
+        if status == 418:
+            until = _retry_after(headers.get("Retry-After"), 120.0)
+            state.closed = f"{host.name} banned this address (HTTP 418) for {until:.0f} s"
+            raise SourceError(f"{host.name} {url}: {state.closed}; run again after that")
+        if status == 429:
+            seconds = _retry_after(headers.get("Retry-After"), self._patience.pause)
+            if seconds > self._patience.longest_pause:
+                state.closed = f"{host.name} asks to wait {seconds:.0f} s (HTTP 429)"
+                raise SourceError(f"{host.name} {url}: {state.closed}; run again after that")
+            state.budget.pause(seconds)
+            return f"HTTP 429, Retry-After {seconds:.0f} s", max(seconds, 0.001)
+        if status >= 500:
+            return f"HTTP {status}", 0.0
+        if 300 <= status < 400:
+            raise SourceError(f"{host.name} {url}: HTTP {status} to {headers.get('Location')}; not followed")
+        text = content[:200].decode("utf-8", "replace")
+        raise SourceError(f"{host.name} {url}: HTTP {status} {text}", status=status, content=content)
+
+    def _leave_mirror(self, host: Host, state: _State, mirror: int, status: int) -> str:
+        with self._lock:
+            if state.mirror == mirror:
+                if mirror + 1 < len(host.hosts):
+                    state.mirror = mirror + 1
+                else:
+                    tried = ", ".join(host.hosts)
+                    state.closed = f"blocked from here (HTTP {status}; tried {tried})"
+        if state.closed:
+            raise SourceError(
+                f"{host.name}: {state.closed}; run from another region or leave it out with --exchange",
+                reason="out_of_reach",
+                status=status,
+            )
+        return f"HTTP {status} from {host.hosts[mirror]}"
+
+    def _state(self, host: Host) -> _State:
+        with self._lock:
+            if host.name not in self._states:
+                session = requests.Session()
+                session.trust_env = self._base is None
+                session.headers.update({"User-Agent": USER_AGENT, "Accept-Encoding": "gzip"})
+                adapter = HTTPAdapter(pool_connections=2, pool_maxsize=host.connections, pool_block=True)
+                session.mount("https://", adapter)
+                session.mount("http://", adapter)
+                self._states[host.name] = _State(Budget(host.per_minute, host.burst), session)
+            return self._states[host.name]
+
+    def close(self) -> None:
+        for state in self._states.values():
+            state.session.close()
+
+
+def _now() -> datetime:
+    return datetime.now(UTC).replace(tzinfo=None)
+
+
+def _is_transport(error: Exception) -> bool:
+    from urllib3.exceptions import HTTPError
+
+    return isinstance(error, (requests.RequestException, HTTPError, OSError))
+
+
+def _short(error: Exception) -> str:
+    return str(error).split("(Caused by")[0][:120]

@@ -1,0 +1,90 @@
+"""Who can be asked: the exchanges and the data services, and what understands their bodies.
+
+A new exchange is one file in this folder, one fixture and one line in EXCHANGES.
+"""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from datetime import datetime
+
+from orchestration.sources import alternative_me, binance, coingecko, coinmetrics, defillama, fred
+from orchestration.sources.body import Body, Parsed, Window
+from orchestration.sources.http import Host, Http
+
+
+@dataclass(frozen=True)
+class Exchange:
+    """An exchange that publishes how much takers bought, per symbol and UTC day."""
+
+    host: Host
+    fetch_symbols: Callable[[Http], Iterator[Body]]
+    parse_symbols: Callable[[Body], Parsed]
+    server_time: Callable[[Body], datetime]
+    fetch_flows: Callable[[Http, str, Window, datetime], Iterator[Body]]
+    parse_flows: Callable[[Body], Parsed]
+
+
+@dataclass(frozen=True)
+class Dataset:
+    """What a data service answers with its whole history each time.
+
+    `name` is the raw table that it fills first; `scopes` are the things to ask for, one answer each
+    (`None`: the ids that the table `scopes_from` follows); `catalog` is the key under which a sandbox
+    says which of them it has."""
+
+    name: str
+    host: Host
+    fetch: Callable[[Http, str], Iterator[Body]]
+    parse: Callable[[Body], Parsed]
+    scopes: tuple[str, ...] | None = ("",)
+    catalog: str | None = None
+    noncommercial: bool = False
+
+    @property
+    def upstream(self) -> str:
+        return self.host.name
+
+
+EXCHANGES: dict[str, Exchange] = {
+    "binance": Exchange(
+        binance.HOST,
+        binance.fetch_symbols,
+        binance.parse_symbols,
+        binance.server_time,
+        binance.fetch_flows,
+        binance.parse_flows,
+    ),
+}
+
+DATASETS: tuple[Dataset, ...] = (
+    Dataset("stablecoins", defillama.HOST, defillama.fetch_coins, defillama.parse_coins),
+    Dataset("stablecoin_totals", defillama.HOST, defillama.fetch_totals, defillama.parse_totals),
+    Dataset(
+        "stablecoin_supplies",
+        defillama.HOST,
+        defillama.fetch_supply,
+        defillama.parse_supply,
+        scopes=None,
+        catalog="stablecoins",
+    ),
+    Dataset("asset_caps", coinmetrics.HOST, coinmetrics.fetch_caps, coinmetrics.parse_caps, noncommercial=True),
+    Dataset("coin_snapshots", coingecko.HOST, coingecko.fetch_snapshot, coingecko.parse_snapshot),
+    Dataset(
+        "macro_observations", fred.HOST, fred.fetch_series, fred.parse_series, scopes=fred.SERIES, catalog="series"
+    ),
+    Dataset(
+        "macro_observations",
+        alternative_me.HOST,
+        alternative_me.fetch_index,
+        alternative_me.parse_index,
+        scopes=(alternative_me.SERIES,),
+    ),
+)
+
+
+def parser(upstream: str, dataset: str) -> Callable[[Body], Parsed]:
+    """What understands an archived body. Raises KeyError for a body that nothing here fetched."""
+    if upstream in EXCHANGES:
+        exchange = EXCHANGES[upstream]
+        return {"spot_symbols": exchange.parse_symbols, "spot_flows": exchange.parse_flows}[dataset]
+    return next(d.parse for d in DATASETS if (d.upstream, d.name) == (upstream, dataset))
