@@ -1,0 +1,176 @@
+"""Bodies as received, kept for ever: one append-only pack per run and upstream.
+
+A pack is a sequence of zstd frames, two for each body: a skippable frame with the body's card (JSON:
+sha256, url, status, time, context) and the body itself. `zstd -dc x.pack` prints the bodies; the
+cards make a pack readable without the warehouse, so that the raw tables can be rebuilt from the
+archive alone.
+"""
+
+import json
+import os
+import struct
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import BinaryIO
+
+import pyarrow as pa
+
+from orchestration.sources.body import Body
+
+_SKIPPABLE = 0x184D2A50
+_HEAD = struct.Struct("<II")
+
+
+class ArchiveError(Exception):
+    """A body that is not what its card says; the message names pack and offset."""
+
+
+@dataclass(frozen=True)
+class Entry:
+    """Where a body lies: `offset` and `length` (bytes) of its zstd frame in `pack` (relative path)."""
+
+    body: Body
+    pack: str
+    offset: int
+    length: int
+
+    def row(self) -> dict:
+        """One row of raw.source_files."""
+        body = self.body
+        return {
+            "body_sha256": body.sha256,
+            "upstream": body.upstream,
+            "dataset": body.dataset,
+            "url": body.url,
+            "status": body.status,
+            "fetched_at": body.fetched_at,
+            "byte_count": len(body.content),
+            "pack": self.pack,
+            "pack_offset": self.offset,
+            "pack_length": self.length,
+            "context": json.dumps(dict(body.context), sort_keys=True),
+        }
+
+
+class Archive:
+    """The packs below one folder. Not safe for two writers: the warehouse's lock sees to that."""
+
+    def __init__(self, root: Path):
+        self.root = root
+        self._codec = pa.Codec("zstd", compression_level=3)
+        self._open: dict[Path, BinaryIO] = {}
+
+    def append(self, body: Body, run_id: str) -> Entry:
+        """Writes the body; it is safe on disk after `sync`."""
+        name = f"{body.upstream}/{body.fetched_at:%Y-%m}/{run_id}.pack"
+        path = self.root / name
+        file = self._open.get(path)
+        if file is None:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            file = self._open[path] = open(path, "ab")  # noqa: SIM115 - kept open until close()
+        frame = self._codec.compress(body.content, asbytes=True)
+        card = json.dumps(
+            {
+                "sha256": body.sha256,
+                "bytes": len(body.content),
+                "length": len(frame),
+                "upstream": body.upstream,
+                "dataset": body.dataset,
+                "url": body.url,
+                "status": body.status,
+                "fetched_at": body.fetched_at.isoformat(),
+                "context": dict(body.context),
+            },
+            sort_keys=True,
+        ).encode()
+        start = file.tell()
+        file.write(_HEAD.pack(_SKIPPABLE, len(card)) + card + frame)
+        return Entry(body, name, start + _HEAD.size + len(card), len(frame))
+
+    def sync(self) -> None:
+        """After this, every appended body survives a power cut."""
+        for path, file in self._open.items():
+            file.flush()
+            os.fsync(file.fileno())
+            folder = os.open(path.parent, os.O_RDONLY)
+            os.fsync(folder)
+            os.close(folder)
+
+    def close(self) -> None:
+        for file in self._open.values():
+            file.close()
+        self._open.clear()
+
+    def read(self, pack: str, offset: int, length: int, byte_count: int, sha256: str) -> bytes:
+        """One body, checked against its hash. Raises ArchiveError where pack and index disagree."""
+        path = self.root / pack
+        try:
+            with open(path, "rb") as file:
+                file.seek(offset)
+                content = self._codec.decompress(file.read(length), decompressed_size=byte_count, asbytes=True)
+        except (OSError, pa.ArrowException) as error:
+            raise ArchiveError(f"{path} at {offset}: unreadable ({error}); restore the pack from a backup") from None
+        from hashlib import sha256 as digest
+
+        if digest(content).hexdigest() != sha256:
+            raise ArchiveError(f"{path} at {offset}: not the body {sha256}; restore the pack from a backup")
+        return content
+
+    def entries(self) -> Iterator[Entry]:
+        """Every whole body of every pack in the order of fetching; a torn last body (a killed run) is
+        left out. Raises ArchiveError for damage anywhere else."""
+        runs = sorted(self.root.glob("*/*/*.pack"), key=lambda p: _first_fetched(p) or datetime.max)
+        for path in runs:
+            yield from self._scan(path)
+
+    def _scan(self, path: Path) -> Iterator[Entry]:
+        data = path.read_bytes()
+        name = str(path.relative_to(self.root))
+        at = 0
+        while at < len(data):
+            card, start = _card(data, at)
+            if card is None:
+                return
+            end = start + card["length"]
+            try:
+                content = self._codec.decompress(data[start:end], decompressed_size=card["bytes"], asbytes=True)
+            except pa.ArrowException as error:
+                raise ArchiveError(f"{path} at {start}: unreadable ({error}); restore the pack from a backup") from None
+            body = Body(
+                card["upstream"],
+                card["dataset"],
+                card["url"],
+                card["status"],
+                datetime.fromisoformat(card["fetched_at"]),
+                content,
+                card["context"],
+            )
+            if body.sha256 != card["sha256"]:
+                raise ArchiveError(f"{path} at {start}: not the body {card['sha256']}; restore the pack from a backup")
+            yield Entry(body, name, start, end - start)
+            at = end
+
+
+def _card(data: bytes, at: int) -> tuple[dict | None, int]:
+    """The card at `at` and where its body starts; None for a torn end."""
+    if at + _HEAD.size > len(data):
+        return None, at
+    magic, length = _HEAD.unpack_from(data, at)
+    start = at + _HEAD.size + length
+    if magic != _SKIPPABLE or start > len(data):
+        return None, at
+    card = json.loads(data[at + _HEAD.size : start])
+    return (card, start) if start + card["length"] <= len(data) else (None, at)
+
+
+def _first_fetched(path: Path) -> datetime | None:
+    with open(path, "rb") as file:
+        head = file.read(_HEAD.size)
+        if len(head) < _HEAD.size:
+            return None
+        try:
+            return datetime.fromisoformat(json.loads(file.read(_HEAD.unpack(head)[1]))["fetched_at"])
+        except ValueError:
+            return None

@@ -1,0 +1,253 @@
+"""One run: whose turn it is, what day it is, who is asked, and what must be closed at the end."""
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, timedelta
+from functools import cache
+from pathlib import Path
+
+from orchestration import plan, publish, status
+from orchestration.archive import Archive
+from orchestration.expectations.validator import Validator
+from orchestration.ingest import Ingest, Progress
+from orchestration.settings import ROOT, Settings
+from orchestration.sources.body import Window
+from orchestration.sources.http import Http
+from orchestration.sources.registry import EXCHANGES
+from orchestration.warehouse import Lock, Warehouse
+
+SCHEDULED_WAIT_SECONDS = 30 * 60
+
+
+class RunError(Exception):
+    """The run cannot begin; the message says why and what to do."""
+
+
+@dataclass
+class Run:
+    """What the assets of one run share."""
+
+    run_id: str
+    settings: Settings
+    window: Window
+    warehouse: Warehouse
+    archive: Archive
+    validator: Validator
+    ingest: Ingest
+    progress: Progress
+
+
+@cache
+def code_version() -> str:
+    """The commit that runs, with `+` where files differ from it; the distribution's version elsewhere."""
+    try:
+        described = subprocess.run(
+            ["git", "-C", str(ROOT), "describe", "--always", "--dirty=+", "--abbrev=12", "--exclude=*"],
+            capture_output=True,
+            text=True,
+            timeout=5,
+        )
+        if described.returncode == 0 and described.stdout.strip():
+            return described.stdout.strip()
+    except (OSError, subprocess.TimeoutExpired):
+        pass
+    from importlib.metadata import PackageNotFoundError, version
+
+    try:
+        return version("altflow")
+    except PackageNotFoundError:
+        return "unknown"
+
+
+class Upstreams:
+    """The outside world of a run: the real hosts, a sandbox that runs already, or one of our own."""
+
+    def __init__(self, base: str | None, catalog: dict | None, process: subprocess.Popen | None):
+        self.base = base
+        self.catalog = catalog
+        self._process = process
+
+    @classmethod
+    def start(cls, settings: Settings, end: date | None = None) -> "Upstreams":
+        """Raises RunError where the sandbox does not come up."""
+        if settings.source == "live" and not settings.upstreams:
+            return cls(None, None, None)
+        if settings.upstreams:
+            return cls(settings.upstreams, _catalog(settings.upstreams), None)
+        command = [sys.executable, "-m", "orchestration", "sandbox", "--with-parent"]
+        if settings.market_dir:
+            command += ["--market", str(settings.market_dir)]
+        if end:
+            command += ["--now", end.isoformat()]
+        process = subprocess.Popen(
+            command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, cwd=ROOT, text=True
+        )
+        assert process.stdout
+        line = process.stdout.readline()
+        try:
+            base = json.loads(line)["url"]
+        except (ValueError, KeyError):
+            process.kill()
+            _, errors = process.communicate()
+            raise RunError(f"the sandbox did not start: {errors.strip()[-500:] or line!r}") from None
+        _drain(process)
+        return cls(base, _catalog(base), process)
+
+    def close(self) -> None:
+        if self._process:
+            assert self._process.stdin
+            self._process.stdin.close()
+            try:
+                self._process.wait(5)
+            except subprocess.TimeoutExpired:
+                self._process.kill()
+                self._process.wait()
+
+
+def _drain(process: subprocess.Popen) -> None:
+    """Reads and drops what the child says, so that it never waits for us."""
+    import threading
+
+    def drain(stream) -> None:
+        for _ in stream:
+            pass
+
+    for stream in (process.stdout, process.stderr):
+        threading.Thread(target=drain, args=(stream,), daemon=True).start()
+
+
+def _catalog(base: str) -> dict | None:
+    """What a sandbox serves; None where `base` is not a sandbox."""
+    import requests
+
+    try:
+        with requests.Session() as session:
+            session.trust_env = False
+            answer = session.get(f"{base.rstrip('/')}/_sandbox/catalog", timeout=(5, 30))
+    except requests.RequestException as error:
+        raise RunError(f"ALTFLOW_UPSTREAMS={base}: no answer ({error}); start it with `altflow sandbox`") from None
+    return answer.json() if answer.status_code == 200 else None
+
+
+def last_open_day(settings: Settings, catalog: dict | None) -> date:
+    """The first day that is not closed yet: today (UTC), or the sandbox's day."""
+    if catalog:
+        return date.fromisoformat(catalog["now"][:10])
+    return datetime.now(UTC).date()
+
+
+def last_recorded_day(market: Path) -> date:
+    """The day of the newest daily bar of a recorded market. Raises RunError where it has none."""
+    import pyarrow.parquet as parquet
+
+    path = market / "binance" / "spot" / "klines_1d.parquet"
+    try:
+        metadata = parquet.read_metadata(path)
+        column = metadata.schema.to_arrow_schema().names.index("open_time")
+        groups = [metadata.row_group(i).column(column).statistics for i in range(metadata.num_row_groups)]
+        newest = max(group.max for group in groups)
+    except (OSError, ValueError, AttributeError) as error:
+        raise RunError(f"{path}: not the klines of a recorded market ({error})") from None
+    return (datetime(1970, 1, 1) + timedelta(milliseconds=newest)).date()
+
+
+def closed_window(settings: Settings, catalog: dict | None, start: date | None, end: date | None) -> Window:
+    """Days [start, end) of a run; `start` and `end` (excluded) narrow what the settings ask for.
+
+    Raises RunError for a window without a closed day."""
+    first = start or settings.start
+    reachable = last_open_day(settings, catalog)
+    last = min(end or reachable, reachable)
+    if first >= last:
+        raise RunError(f"no closed UTC day between {first} and {last - timedelta(days=1)}: nothing to fetch")
+    return Window(first, last)
+
+
+@contextmanager
+def open_run(
+    settings: Settings,
+    run_id: str,
+    datasets: set[str],
+    start: date | None = None,
+    end: date | None = None,
+    lock: Lock | None = None,
+    wait_seconds: float = 0,
+    progress: Progress | None = None,
+    on_lock: Callable[[], object] | None = None,
+) -> Iterator[Run]:
+    """Everything a run needs, in the order: lock, folder, upstreams, checks; fetching has begun.
+
+    `start` and `end` (excluded) are days; `lock`: one that the caller holds already. `on_lock` is
+    called once nobody else can write. Raises LockHeld, WarehouseError, RunError."""
+    with ExitStack() as stack:
+        if lock is None:
+            lock = Lock(settings.lock_path)
+            lock.acquire(wait_seconds)
+            stack.callback(lock.release)
+        if on_lock:
+            on_lock()
+        _require_room(settings.data_dir)
+        warehouse = Warehouse(settings.warehouse_path)
+        warehouse.prepare(settings)
+        publish.note_headlines(warehouse, settings)
+        validator = Validator.start()
+        stack.callback(validator.close)
+        upstreams = Upstreams.start(settings, end if settings.source != "live" else None)
+        stack.callback(upstreams.close)
+        window = closed_window(settings, upstreams.catalog, start, end)
+        warehouse.begin_run(run_id, settings, window, code_version())
+        archive = Archive(settings.archive_dir)
+        stack.callback(archive.close)
+        http = Http(upstreams.base)
+        stack.callback(http.close)
+        report = progress or (lambda what, done, total: None)
+        ingest = Ingest(settings, run_id, window, http, archive, warehouse, validator, upstreams.catalog, report)
+        stack.callback(ingest.stop)
+        begun = {"run_id": run_id, "pid": os.getpid(), "started_at": f"{datetime.now(UTC):%Y-%m-%dT%H:%M:%SZ}"}
+        status.note(settings, state="running", **begun)
+        stack.callback(_note_end, settings, warehouse, run_id)
+        ingest.start(datasets)
+        yield Run(run_id, settings, window, warehouse, archive, validator, ingest, report)
+
+
+def _note_end(settings: Settings, warehouse: Warehouse, run_id: str) -> None:
+    """Leaves in status.json how the run ended, what did not arrive, and where the next one begins."""
+    state = "published" if status.published_run(settings) == run_id else "not published"
+    gaps = warehouse.gaps(run_id)
+    status.note(
+        settings,
+        state=state,
+        ended_at=f"{datetime.now(UTC):%Y-%m-%dT%H:%M:%SZ}",
+        gaps=gaps,
+        incomplete_from=incomplete_from(warehouse, settings).isoformat(),
+    )
+
+
+def incomplete_from(warehouse: Warehouse, settings: Settings) -> date:
+    """The first UTC day that some trading symbol still lacks: where the next run begins."""
+    firsts = []
+    for exchange in settings.exchanges or tuple(EXCHANGES):
+        answered = warehouse.asked(exchange, "spot_flows")
+        for symbol in warehouse.trading_symbols(exchange):
+            known = answered.get(symbol, [])
+            reached = max((window.end for window in known), default=settings.start)
+            lacking = plan.missing(Window(settings.start, reached), known)
+            firsts.append(lacking[0].start if lacking else reached)
+    return min(firsts, default=settings.start)
+
+
+def _require_room(folder: Path) -> None:
+    """Raises RunError where the folder cannot be written or the disk is nearly full."""
+    import shutil
+
+    if not os.access(folder, os.W_OK):
+        raise RunError(f"{folder} cannot be written: check its owner and rights, or set ALTFLOW_DATA_DIR")
+    free = shutil.disk_usage(folder).free
+    if free < 500 * 2**20:
+        raise RunError(f"{folder} has only {free // 2**20} MiB free; altflow needs 500 MiB to start a run")
+

@@ -1,0 +1,462 @@
+"""The only module that opens the warehouse: its lock, its folder stamp, its writes, its reads.
+
+Rows are replaced, never appended: `replace_window` makes the rows of a scope and window equal to
+what was received, in one transaction with the index of the bodies they came from, the list of
+touched days and the history of what they were before. Any write may be repeated.
+"""
+
+import fcntl
+import json
+import os
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import UTC, date, datetime
+from pathlib import Path
+
+import duckdb
+import pyarrow as pa
+
+from orchestration import schema
+from orchestration.archive import Entry
+from orchestration.records import RECORDS, Record
+from orchestration.settings import Settings
+from orchestration.sources.body import Refused, Window
+
+FOREVER = Window(date(1900, 1, 1), date(9999, 1, 1))
+_SHRUNK_RATIO = 0.05
+_SHRUNK_COUNT = 100
+
+
+class WarehouseError(Exception):
+    """The warehouse cannot be used; the message says why and what to do next."""
+
+
+class LockHeld(WarehouseError):
+    """Another run writes. `pid` and `started_at` name it."""
+
+    def __init__(self, path: Path, pid: int | None, started_at: str | None):
+        super().__init__(
+            f"another run holds {path} (pid {pid}, since {started_at}); wait for it to end, then run again"
+        )
+        self.pid = pid
+        self.started_at = started_at
+
+
+class Lock:
+    """The advisory lock of one data folder: the only truth about who writes. The kernel frees it
+    when its process dies, however it dies."""
+
+    def __init__(self, path: Path):
+        self.path = path
+        self._fd: int | None = None
+
+    def acquire(self, wait_seconds: float = 0) -> None:
+        """Raises LockHeld when another process still holds the lock after `wait_seconds`."""
+        self.path.parent.mkdir(parents=True, exist_ok=True)
+        fd = os.open(self.path, os.O_RDWR | os.O_CREAT, 0o644)
+        until = time.monotonic() + wait_seconds
+        while True:
+            try:
+                fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                break
+            except BlockingIOError:
+                if time.monotonic() < until:
+                    time.sleep(min(1.0, wait_seconds))
+                    continue
+                holder = _holder(fd)
+                os.close(fd)
+                raise LockHeld(self.path, holder.get("pid"), holder.get("started_at")) from None
+        os.ftruncate(fd, 0)
+        os.pwrite(fd, json.dumps({"pid": os.getpid(), "started_at": f"{_now():%Y-%m-%d %H:%M:%S} UTC"}).encode(), 0)
+        os.set_inheritable(fd, False)
+        self._fd = fd
+
+    @property
+    def held(self) -> bool:
+        return self._fd is not None
+
+    def release(self) -> None:
+        if self._fd is not None:
+            os.close(self._fd)
+            self._fd = None
+
+
+def _holder(fd: int) -> dict:
+    try:
+        return json.loads(os.pread(fd, 4096, 0) or b"{}")
+    except ValueError:
+        return {}
+
+
+def lock_holder(path: Path) -> dict | None:
+    """Who holds the lock now: pid and started_at; None when nobody does."""
+    if not path.exists():
+        return None
+    fd = os.open(path, os.O_RDONLY)
+    try:
+        fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        return None
+    except BlockingIOError:
+        return _holder(fd)
+    finally:
+        os.close(fd)
+
+
+@dataclass(frozen=True)
+class Arrived:
+    """Rows received for one scope and window: `scope` has a value for each of the record's scope
+    columns; `table` holds all rows of that scope and window that the upstream has."""
+
+    scope: tuple[str, ...]
+    window: Window
+
+
+@dataclass
+class Replaced:
+    """What one replace_window did, in rows."""
+
+    load_id: int = 0
+    received: int = 0
+    inserted: int = 0
+    changed: int = 0
+    deleted: int = 0
+
+    @property
+    def touched(self) -> int:
+        return self.inserted + self.changed + self.deleted
+
+
+@dataclass
+class Delivery:
+    """Everything that one transaction commits: rows of `record` for the scopes that arrived, the
+    bodies that they cite, what was refused."""
+
+    record: Record
+    table: pa.Table
+    arrived: list[Arrived]
+    upstream: str
+    dataset: str
+    entries: list[Entry] = field(default_factory=list)
+    refused: list[tuple[Refused, str]] = field(default_factory=list)
+    """refused rows with the SHA-256 of their body"""
+    rounded_count: int = 0
+    carry_forward: str | None = None
+    """a boolean column: rows that vanish from a whole-scope table stay, with this column false"""
+
+
+class Shrunk(WarehouseError):
+    """The upstream's answer would delete much of what is stored."""
+
+
+class Warehouse:
+    """One warehouse file. Connections are short: `with warehouse.open() as con`."""
+
+    def __init__(self, path: Path):
+        self.path = path
+
+    @contextmanager
+    def open(self, read_only: bool = False) -> Iterator[duckdb.DuckDBPyConnection]:
+        self.path.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            con = duckdb.connect(str(self.path), read_only=read_only)
+        except duckdb.Error as error:
+            raise WarehouseError(f"{self.path} cannot be opened: {error}") from None
+        try:
+            con.execute("SET preserve_insertion_order = false")
+            yield con
+        finally:
+            con.close()
+
+    def prepare(self, settings: Settings) -> None:
+        """Creates what is missing and stamps a new folder. Raises WarehouseError for a folder that
+        belongs to another source or was written by a newer altflow."""
+        market = settings.market_dir.name if settings.market_dir else None
+        with self.open() as con:
+            for statement in schema.ddl():
+                con.execute(statement)
+            stamp = con.execute("SELECT source, market, schema_version FROM raw.warehouse_info").fetchone()
+            if stamp is None:
+                con.execute(
+                    "INSERT INTO raw.warehouse_info VALUES (?, ?, ?, ?)",
+                    [settings.source, market, schema.VERSION, _now()],
+                )
+                return
+        if stamp[0] != settings.source or stamp[1] != market:
+            held = f"{stamp[0]}{f' ({stamp[1]})' if stamp[1] else ''}"
+            raise WarehouseError(
+                f"{settings.data_dir} belongs to source {held}, this run is {settings.source}"
+                f"{f' ({market})' if market else ''}: set ALTFLOW_DATA_DIR to another folder, e.g. data/{settings.source}"
+            )
+        if stamp[2] > schema.VERSION:
+            raise WarehouseError(
+                f"{self.path} has schema version {stamp[2]}, this altflow knows {schema.VERSION}: upgrade altflow"
+            )
+
+    def begin_run(self, run_id: str, settings: Settings, window: Window, code_version: str) -> None:
+        """Notes the run that is now being built; dbt reads the newest one. Its days are those of the
+        window and of all that is stored."""
+        with self.open() as con:
+            con.execute("DELETE FROM raw.runs WHERE run_id = ?", [run_id])
+            con.execute(
+                "INSERT INTO raw.runs SELECT ?, ?, ?, least(?, min(utc_date)), "
+                "greatest((?::DATE - INTERVAL 1 DAY)::DATE, max(utc_date)), ?, ? FROM raw.spot_flows",
+                [run_id, settings.source, settings.synthetic, window.start, window.end, code_version, _now()],
+            )
+
+    def read(self, sql: str, parameters: Sequence | None = None) -> pa.Table:
+        """Rows of a query as an Arrow table."""
+        with self.open() as con:
+            return con.sql(sql, params=list(parameters or [])).to_arrow_table()
+
+    def asked(self, upstream: str, dataset: str) -> dict[str, list[Window]]:
+        """Which days of which scope the upstream has answered for, oldest first."""
+        with self.open() as con:
+            rows = con.execute(
+                "SELECT scope, start_date, end_date FROM raw.asked WHERE upstream = ? AND dataset = ? "
+                "ORDER BY scope, start_date",
+                [upstream, dataset],
+            ).fetchall()
+        windows: dict[str, list[Window]] = {}
+        for scope, start, end in rows:
+            windows.setdefault(scope, []).append(Window(start, end))
+        return windows
+
+    def trading_symbols(self, exchange: str) -> list[str]:
+        """The symbols that the newest listing says are traded now."""
+        with self.open() as con:
+            rows = con.execute(
+                "SELECT symbol FROM raw.spot_symbols WHERE exchange = ? AND is_trading AND is_listed ORDER BY symbol",
+                [exchange],
+            ).fetchall()
+        return [row[0] for row in rows]
+
+    def gaps(self, run_id: str) -> list[dict]:
+        """What did not arrive in a run, a line per upstream, dataset and reason: count, first message."""
+        with self.open() as con:
+            rows = con.execute(
+                "SELECT upstream, dataset, reason, count(*), min_by(scope, noticed_at), min_by(message, noticed_at) "
+                "FROM raw.gaps WHERE run_id = ? GROUP BY ALL ORDER BY ALL",
+                [run_id],
+            ).fetchall()
+        names = ("upstream", "dataset", "reason", "count", "first_scope", "message")
+        return [dict(zip(names, row, strict=True)) for row in rows]
+
+    def replace_window(self, delivery: Delivery, run_id: str) -> Replaced:
+        """Makes the stored rows of every arrived scope and window equal to `delivery.table`.
+
+        An unchanged row keeps its load_id and the body it first came from; a changed or vanished one
+        goes to `<table>_history`. One transaction; repeating it changes nothing.
+        Raises Shrunk, with nothing written, where more than 5 % (and 100) of the stored rows would
+        vanish; WarehouseError where the rows repeat a grain or lie outside the arrived windows."""
+        record = delivery.record
+        with self.open() as con:
+            con.execute("BEGIN TRANSACTION")
+            try:
+                done = _replace(con, delivery, run_id, _now())
+                _index_bodies(con, delivery.entries)
+                _quarantine(con, delivery, run_id)
+                _note_asked(con, delivery, record)
+                con.execute("COMMIT")
+            except BaseException:
+                con.execute("ROLLBACK")
+                raise
+        return done
+
+    def note_gap(
+        self, run_id: str, upstream: str, dataset: str, scope: str, window: Window | None, reason: str, message: str
+    ) -> None:
+        """Notes that something was asked of an upstream in this run and did not arrive."""
+        with self.open() as con:
+            con.execute(
+                "INSERT INTO raw.gaps VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
+                [
+                    run_id, upstream, dataset, scope,
+                    window.start if window else None, window.end if window else None,
+                    reason, message, _now(),
+                ],
+            )  # fmt: skip
+
+
+def _replace(con: duckdb.DuckDBPyConnection, delivery: Delivery, run_id: str, now: datetime) -> Replaced:
+    record, table = delivery.record, f"raw.{delivery.record.table}"
+    on = " AND ".join(f"s.{c} = t.{c}" for c in record.scope) or "true"
+    dated = f" AND t.{record.date} >= s.start_date AND t.{record.date} < s.end_date" if record.date else ""
+    same = " AND ".join(f"t.{c} = i.{c}" for c in record.grain)
+    differs = " OR ".join(f"t.{c} IS DISTINCT FROM i.{c}" for c in record.values)
+    columns = ", ".join(record.schema.names)
+    arrived = {c: [a.scope[n] for a in delivery.arrived] for n, c in enumerate(record.scope)}
+    scopes = pa.table(
+        arrived
+        | {
+            "start_date": pa.array([a.window.start for a in delivery.arrived], pa.date32()),
+            "end_date": pa.array([a.window.end for a in delivery.arrived], pa.date32()),
+        }
+    )
+    con.register("received_rows", delivery.table)
+    con.register("received_scopes", scopes)
+    con.execute("CREATE OR REPLACE TEMP TABLE scopes AS SELECT DISTINCT * FROM received_scopes")
+    con.execute(f"CREATE OR REPLACE TEMP TABLE incoming AS SELECT {columns} FROM received_rows")
+    con.unregister("received_rows")
+    con.unregister("received_scopes")
+    _refuse_nonsense(con, record, on, dated)
+    con.execute(
+        f"CREATE OR REPLACE TEMP TABLE present AS SELECT t.*, t.rowid AS row_number FROM {table} t "
+        f"WHERE EXISTS (SELECT 1 FROM scopes s WHERE {on}{dated})"
+    )
+    done = Replaced(received=delivery.table.num_rows)
+    if delivery.carry_forward:
+        flag = delivery.carry_forward
+        kept = ", ".join("false" if c == flag else c for c in record.schema.names)
+        con.execute(
+            f"INSERT INTO incoming SELECT {kept} FROM present t "
+            f"WHERE NOT EXISTS (SELECT 1 FROM incoming i WHERE {same})"
+        )
+    con.execute(
+        f"CREATE OR REPLACE TEMP TABLE obsolete AS SELECT t.row_number, i.{record.grain[0]} IS NOT NULL AS is_changed "
+        f"FROM present t LEFT JOIN incoming i ON {same} WHERE i.{record.grain[0]} IS NULL OR {differs}"
+    )
+    con.execute(
+        f"CREATE OR REPLACE TEMP TABLE fresh AS SELECT i.* FROM incoming i LEFT JOIN present t ON {same} "
+        f"WHERE t.row_number IS NULL OR {differs}"
+    )
+    stored, changed, obsolete, fresh = con.execute(
+        "SELECT (SELECT count(*) FROM present), (SELECT count(*) FILTER (is_changed) FROM obsolete), "
+        "(SELECT count(*) FROM obsolete), (SELECT count(*) FROM fresh)"
+    ).fetchone()  # pyright: ignore[reportGeneralTypeIssues]
+    done.changed, done.deleted, done.inserted = changed, obsolete - changed, fresh - changed
+    if done.deleted > _SHRUNK_COUNT and done.deleted > stored * _SHRUNK_RATIO:
+        raise Shrunk(
+            f"{delivery.upstream} {delivery.dataset}: the answer lacks {done.deleted} of {stored} stored rows; not "
+            f"loaded, the stored rows stay; if the upstream really withdrew them, delete them from {table} by hand"
+        )
+    done.load_id = con.execute("SELECT coalesce(max(load_id), 0) + 1 FROM raw.loads").fetchone()[0]  # pyright: ignore[reportOptionalSubscript]
+    exchange = "exchange" if "exchange" in record.schema.names else f"'{delivery.upstream}'"
+    day = record.date or "NULL::DATE"
+    con.execute(
+        f"INSERT INTO raw.changes SELECT DISTINCT '{record.table}', {exchange}, {day}, {done.load_id} FROM ("
+        f"SELECT {columns} FROM fresh UNION ALL SELECT {columns} FROM present SEMI JOIN obsolete USING (row_number))"
+    )
+    if obsolete:
+        con.execute(
+            f"INSERT INTO {table}_history BY NAME SELECT t.* EXCLUDE (row_number), {done.load_id} AS "
+            "replaced_by_load_id, ?::TIMESTAMP AS replaced_at FROM present t SEMI JOIN obsolete USING (row_number)",
+            [now],
+        )
+        con.execute(f"DELETE FROM {table} WHERE rowid IN (SELECT row_number FROM obsolete)")
+    con.execute(
+        f"INSERT INTO {table} BY NAME SELECT *, {done.load_id} AS load_id, ?::TIMESTAMP AS loaded_at FROM fresh", [now]
+    )
+    scope = delivery.arrived[0].scope if len(delivery.arrived) == 1 else (f"{len(delivery.arrived)} scopes",)
+    start, end = min(a.window.start for a in delivery.arrived), max(a.window.end for a in delivery.arrived)
+    con.execute(
+        "INSERT INTO raw.loads VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+        [
+            done.load_id, run_id, record.table, " ".join(scope), start, end, done.received, done.inserted,
+            done.changed, done.deleted, delivery.rounded_count, now,
+        ],
+    )  # fmt: skip
+    return done
+
+
+def _refuse_nonsense(con: duckdb.DuckDBPyConnection, record: Record, on: str, dated: str) -> None:
+    grain = ", ".join(record.grain)
+    twice = con.execute(f"SELECT {grain} FROM incoming GROUP BY {grain} HAVING count(*) > 1 LIMIT 1").fetchone()
+    if twice:
+        raise WarehouseError(f"{record.table}: {' '.join(map(str, twice))} arrived twice; one row per {grain}")
+    outside = con.execute(
+        f"SELECT {grain} FROM incoming t WHERE NOT EXISTS (SELECT 1 FROM scopes s WHERE {on}{dated}) LIMIT 1"
+    ).fetchone()
+    if outside:
+        raise WarehouseError(f"{record.table}: {' '.join(map(str, outside))} lies outside of what was asked for")
+
+
+_SOURCE_FILES = pa.schema(
+    [
+        ("body_sha256", pa.string()),
+        ("upstream", pa.string()),
+        ("dataset", pa.string()),
+        ("url", pa.string()),
+        ("status", pa.int32()),
+        ("fetched_at", pa.timestamp("us")),
+        ("byte_count", pa.int64()),
+        ("pack", pa.string()),
+        ("pack_offset", pa.int64()),
+        ("pack_length", pa.int64()),
+        ("context", pa.string()),
+    ]
+)
+
+
+def _index_bodies(con: duckdb.DuckDBPyConnection, entries: list[Entry]) -> None:
+    if not entries:
+        return
+    rows = pa.Table.from_pylist([entry.row() for entry in entries], schema=_SOURCE_FILES)
+    con.register("received_bodies", rows)
+    con.execute(
+        "INSERT INTO raw.source_files BY NAME SELECT DISTINCT ON (body_sha256) b.* FROM received_bodies b "
+        "WHERE NOT EXISTS (SELECT 1 FROM raw.source_files f WHERE f.body_sha256 = b.body_sha256)"
+    )
+    con.unregister("received_bodies")
+
+
+def _quarantine(con: duckdb.DuckDBPyConnection, delivery: Delivery, run_id: str) -> None:
+    """Refused rows; a row that was refused before for the same reason is not noted again."""
+    for row, sha256 in delivery.refused:
+        con.execute(
+            "INSERT INTO raw.quarantine SELECT ?, ?, ?, ?, ?, ?, ?, ? WHERE NOT EXISTS (SELECT 1 FROM raw.quarantine q "
+            "WHERE q.table_name = ? AND q.row_key = ? AND q.reason = ? AND q.row_json = ?)",
+            [
+                row.table, row.key, row.day, row.reason, row.row, sha256, run_id, _now(),
+                row.table, row.key, row.reason, row.row,
+            ],
+        )  # fmt: skip
+
+
+def _note_asked(con: duckdb.DuckDBPyConnection, delivery: Delivery, record: Record) -> None:
+    """Adds the arrived windows to raw.asked; neighbouring and overlapping ones become one."""
+    noted = pa.table(
+        {
+            "scope": [" ".join(a.scope[1:] if record.scope[:1] == ("exchange",) else a.scope) for a in delivery.arrived],
+            "start_date": pa.array([a.window.start for a in delivery.arrived], pa.date32()),
+            "end_date": pa.array([a.window.end for a in delivery.arrived], pa.date32()),
+        }
+    )
+    con.register("received_asked", noted)
+    key = [delivery.upstream, delivery.dataset]
+    con.execute(
+        "CREATE OR REPLACE TEMP TABLE answered AS SELECT scope, start_date, end_date FROM received_asked UNION ALL "
+        "SELECT scope, start_date, end_date FROM raw.asked WHERE upstream = ? AND dataset = ? "
+        "AND scope IN (SELECT scope FROM received_asked)",
+        key,
+    )
+    con.execute(
+        "DELETE FROM raw.asked WHERE upstream = ? AND dataset = ? AND scope IN (SELECT scope FROM received_asked)", key
+    )
+    con.execute(
+        """
+        INSERT INTO raw.asked
+        WITH ends AS (
+            SELECT *, max(end_date) OVER (
+                PARTITION BY scope ORDER BY start_date, end_date ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING
+            ) AS reached_date FROM answered
+        ), islands AS (
+            SELECT *, sum((reached_date IS NULL OR start_date > reached_date)::INT) OVER (
+                PARTITION BY scope ORDER BY start_date, end_date
+            ) AS island FROM ends
+        )
+        SELECT ?, ?, scope, min(start_date), max(end_date), ? FROM islands GROUP BY scope, island
+        """,
+        [*key, _now()],
+    )
+    con.unregister("received_asked")
+
+
+def empty(table: str) -> pa.Table:
+    """No rows of a raw table."""
+    return RECORDS[table].schema.empty_table()
+
+
+def _now() -> datetime:
+    return datetime.now(UTC).replace(tzinfo=None)
