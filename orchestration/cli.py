@@ -1,0 +1,96 @@
+"""The command line: `altflow`, also `python -m orchestration`."""
+
+import argparse
+import sys
+from datetime import date
+
+FAILED, USAGE, GAPS, LOCKED = 1, 2, 3, 4
+
+
+def _day(text: str) -> date:
+    try:
+        return date.fromisoformat(text)
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a UTC day; write it as YYYY-MM-DD") from None
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="altflow",
+        description="An open, auditable warehouse of spot order flow.",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        epilog="""examples:
+  altflow run                                     the main job on a generated (synthetic) market
+  altflow run --source recorded --market DIR      on a recorded market
+  altflow run --source live                       on the real exchanges
+  altflow sql "from cumulative_flow(365, 'ex_btc_eth', 'all', 'all') order by utc_date desc limit 5"
+  altflow status                                  what is published and how fresh it is
+
+exit codes: 0 published and complete; 1 failed, nothing published; 2 wrong usage;
+  3 published, but something that was asked of an upstream did not arrive; 4 another run is writing""",
+    )
+    commands = parser.add_subparsers(dest="command", metavar="COMMAND", required=True)
+
+    run = commands.add_parser("run", help="fetch what is missing, build, check and publish")
+    run.add_argument("--source", choices=("sandbox", "recorded", "live"), help="default: ALTFLOW_SOURCE, else sandbox")
+    run.add_argument("--market", metavar="DIR", help="the folder of a recorded market (goes with --source recorded)")
+    run.add_argument("--start", type=_day, metavar="DAY", help="first UTC day (default: everything missing)")
+    run.add_argument("--end", type=_day, metavar="DAY", help="last UTC day, included (default: the last closed one)")
+    run.add_argument("--exchange", action="append", metavar="X", help="fetch only this exchange; repeatable")
+    run.add_argument("--quiet", action="store_true", help="no progress bar")
+
+    status = commands.add_parser("status", help="freshness, coverage and runs of the published snapshot")
+    _snapshot_arguments(status)
+
+    sql = commands.add_parser("sql", help="SQL on the published snapshot; without a query an interactive prompt")
+    sql.add_argument("query", nargs="?", help="one statement; `-` reads it from standard input")
+    form = sql.add_mutually_exclusive_group()
+    form.add_argument("--csv", action="store_const", const="csv", dest="form", help="comma-separated, with a header")
+    form.add_argument("--json", action="store_const", const="json", dest="form", help="one JSON array of objects")
+    _snapshot_arguments(sql)
+
+    doctor = commands.add_parser("doctor", help="which upstreams answer from here, and what to do")
+    doctor.add_argument("--source", choices=("sandbox", "recorded", "live"), help="default: ALTFLOW_SOURCE, else sandbox")
+    doctor.add_argument("--market", metavar="DIR", help="the folder of a recorded market")
+
+    sandbox = commands.add_parser("sandbox", help="serve the stand-in upstreams on 127.0.0.1")
+    from orchestration.sandbox import command
+
+    command.add_arguments(sandbox)
+
+    ui = commands.add_parser("ui", help="Dagster's UI and daemon with the schedules on")
+    ui.add_argument("--port", type=int, default=3000, metavar="P")
+    return parser
+
+
+def _snapshot_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--source", choices=("sandbox", "recorded", "live"), help="whose data folder (default: ALTFLOW_SOURCE)")
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Runs one command and returns its exit code."""
+    args = _parser().parse_args(argv)
+    if args.command == "sandbox":
+        from orchestration.sandbox import command
+
+        return command.main(args)
+    from importlib import import_module
+
+    from orchestration.settings import SettingsError
+
+    try:
+        return import_module(f"orchestration.commands.{args.command}").main(args)
+    except SettingsError as error:
+        print(f"altflow: {error}", file=sys.stderr)
+        return USAGE
+    except BrokenPipeError:
+        return 0
+    except KeyboardInterrupt:
+        print("altflow: interrupted; run again to go on where this stopped", file=sys.stderr)
+        return FAILED
+
+
+def entry() -> None:
+    sys.exit(main())
+
+

@@ -1,0 +1,1 @@
+"""One file per command of `altflow`; each has `main(args) -> exit code`."""

@@ -1,0 +1,109 @@
+"""`altflow run`: fetch what is missing, build, check, publish; say what stands and what is missing."""
+
+import argparse
+import shutil
+import sys
+import warnings
+from datetime import UTC, date, datetime, timedelta
+
+from orchestration import settings as settings_module
+from orchestration import status
+from orchestration.cli import FAILED, GAPS, LOCKED, USAGE
+from orchestration.settings import ROOT, Settings
+from orchestration.warehouse import Lock, LockHeld
+
+
+def main(args: argparse.Namespace) -> int:
+    from orchestration.sources.registry import EXCHANGES
+
+    if args.market and args.source not in (None, "recorded"):
+        print(f"altflow run: --market goes with --source recorded, not with {args.source}", file=sys.stderr)
+        return USAGE
+    unknown = [name for name in args.exchange or [] if name not in EXCHANGES]
+    if unknown:
+        print(f"altflow run: unknown exchange {', '.join(unknown)}; known: {', '.join(EXCHANGES)}", file=sys.stderr)
+        return USAGE
+    source = args.source or ("recorded" if args.market else None)
+    settings = settings_module.load(source, args.market).override(exchanges=tuple(args.exchange or ()) or None)
+    if args.start and args.end and args.start > args.end:
+        print(f"altflow run: --start {args.start} is after --end {args.end}", file=sys.stderr)
+        return USAGE
+    lock = Lock(settings.lock_path)
+    try:
+        lock.acquire()
+    except LockHeld as error:
+        print(f"altflow: {error}", file=sys.stderr)
+        return LOCKED
+    except OSError as error:
+        print(
+            f"altflow: {settings.data_dir} cannot be used: {error.strerror}; check its rights or set ALTFLOW_DATA_DIR",
+            file=sys.stderr,
+        )
+        return FAILED
+    try:
+        return _run(settings, lock, args.start, args.end, args.quiet)
+    finally:
+        lock.release()
+
+
+def dagster_home(settings: Settings) -> str:
+    """Dagster's own folder beside the data, with the project's dagster.yaml."""
+    settings.dagster_home.mkdir(parents=True, exist_ok=True)
+    shutil.copyfile(ROOT / "dagster.yaml", settings.dagster_home / "dagster.yaml")
+    return str(settings.dagster_home)
+
+
+def _run(settings: Settings, lock: Lock, start: date | None, end: date | None, quiet: bool) -> int:
+    from orchestration.commands.progress_bar import ProgressBar
+
+    print(f"altflow run: {_title(settings)}; data in {settings.data_dir}", file=sys.stderr)
+    with ProgressBar(quiet) as progress:
+        warnings.simplefilter("ignore")
+        import dagster as dg
+
+        from orchestration import definitions
+        from orchestration.defs import window
+        from orchestration.defs.resources import fail_dead_runs
+
+        last = end or _last_closed_day(settings)
+        first = start or min(status.incomplete_from(settings) or settings.start, last)
+        tags = {**window.range_tags(min(first, last), last), window.END_TAG: last.isoformat()}
+        if start:
+            tags[window.START_TAG] = start.isoformat()
+        with dg.DagsterInstance.from_config(dagster_home(settings)) as instance:
+            fail_dead_runs(instance)
+            job = definitions.build(lambda: settings, lock, progress).get_job_def("daily")
+            result = job.execute_in_process(
+                instance=instance,
+                tags=tags,
+                raise_on_error=False,
+                run_config={"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}},
+            )
+    from orchestration.commands.summary import failures, summary
+
+    if status.published_run(settings) != result.run_id:
+        print(f"altflow run: FAILED, nothing was published ({_title(settings)})", file=sys.stderr)
+        for line in failures(result):
+            print(f"  {line}", file=sys.stderr)
+        for line in summary(settings, only_gaps=True):
+            print(line, file=sys.stderr)
+        return FAILED
+    for line in summary(settings):
+        print(line)
+    return GAPS if status.read(settings).get("gaps") else 0
+
+
+def _last_closed_day(settings: Settings) -> date:
+    if settings.market_dir:
+        from orchestration.run import last_recorded_day
+
+        return last_recorded_day(settings.market_dir)
+    return datetime.now(UTC).date() - timedelta(days=1)
+
+
+def _title(settings: Settings) -> str:
+    return {
+        "sandbox": "a generated market: every figure is SYNTHETIC",
+        "recorded": f"the recorded market {settings.market_dir.name if settings.market_dir else ''}",
+        "live": "live",
+    }[settings.source]

@@ -1,0 +1,106 @@
+"""What `altflow run` says at its end: headline, control, what is missing, where the results are."""
+
+from decimal import Decimal
+
+from orchestration import status
+from orchestration.settings import Settings
+
+HEADLINE = "rolling_365d.ex_btc_eth.all.all"
+
+
+def failures(result) -> list[str]:
+    """What failed, in the words of the innermost error."""
+    lines = []
+    for event in result.all_events:
+        if event.is_step_failure or event.is_pipeline_init_failure if hasattr(event, "is_pipeline_init_failure") else (
+            event.is_step_failure
+        ):
+            error = event.step_failure_data.error if event.is_step_failure else None
+            while error and error.cause:
+                error = error.cause
+            lines.append(f"{event.step_key}: {error.message.strip() if error else event.message}")
+        elif event.event_type_value == "ASSET_CHECK_EVALUATION":
+            check = event.event_specific_data
+            if not check.passed and check.blocking:
+                found = check.metadata.get("findings")
+                lines.append(f"blocked by {check.check_name}: {found.value if found else ''}")
+    if not lines:
+        lines = [event.message for event in result.all_events if event.is_failure and event.message][-3:]
+    return lines or ["no event says why; see the run's log in `altflow ui`"]
+
+
+def usd(value: Decimal | float | None) -> str:
+    """-24,513,355,314.6 → -$24.51 B."""
+    if value is None:
+        return "no data"
+    number = float(value)
+    sign = "-" if number < 0 else ""
+    for unit, name in ((1e12, " T"), (1e9, " B"), (1e6, " M")):
+        if abs(number) >= unit:
+            return f"{sign}${abs(number) / unit:,.2f}{name}"
+    return f"{sign}${abs(number):,.0f}"
+
+
+def percent(value: float | None, digits: int = 2) -> str:
+    return "no data" if value is None else f"{100 * value:+.{digits}f} %"
+
+
+def summary(settings: Settings, only_gaps: bool = False) -> list[str]:
+    lines = [] if only_gaps else _published(settings)
+    gaps = status.read(settings).get("gaps") or []
+    if gaps:
+        lines.append("missing:")
+    for gap in gaps:
+        many = f"{gap['count']} x " if gap["count"] > 1 else ""
+        lines.append(f"  {gap['upstream']}/{gap['dataset']}: {many}{gap['reason']}: {gap['message']}")
+    if not gaps and not only_gaps:
+        lines.append("missing: nothing that was asked for")
+    if not only_gaps:
+        lines.append(f"results: {settings.published_dir / 'marts.duckdb'}")
+        lines.append('next:    altflow sql "from daily_altcoin_flow limit 5"; altflow status; altflow ui')
+    return lines
+
+
+def _published(settings: Settings) -> list[str]:
+    import duckdb
+
+    con = duckdb.connect(str(settings.published_dir / "marts.duckdb"), read_only=True)
+    try:
+        info = con.execute("SELECT source, synthetic, first_date, last_date FROM run_info").fetchone()
+        head = con.execute(
+            "SELECT utc_date, window_net_taker_usd, window_volume_usd, window_imbalance_ratio, window_coverage_ratio, "
+            "cumulative_net_taker_usd, excess_imbalance_ratio, symbol_count, exchange_count, is_record_low "
+            "FROM daily_altcoin_flow WHERE definition_id = ? ORDER BY utc_date DESC LIMIT 1",
+            [HEADLINE],
+        ).fetchone()
+        control = con.execute(
+            "SELECT flow_group, rolling_365d_net_taker_usd, rolling_365d_volume_usd FROM daily_control_flow "
+            "WHERE quotes = 'all' AND flow_group IN ('BTC', 'ETH') AND utc_date = ?",
+            [head[0] if head else None],
+        ).fetchall()
+    finally:
+        con.close()
+    assert info
+    lines = []
+    if info[1]:
+        lines.append("SYNTHETIC: a generated market. None of these figures is real.")
+    if not head:
+        return [*lines, "headline: no data"]
+    day, net, volume, imbalance, coverage, cumulative, excess, symbols, exchanges, is_low = head
+    venues = f"{exchanges or 0} exchange{'' if exchanges == 1 else 's'}"
+    lines.append(
+        f"headline {day}: altcoins (ex BTC and ETH), takers' buys minus sells over 365 days: {usd(net)} of "
+        f"{usd(volume)} traded ({percent(imbalance)}), {symbols or 0} symbols on {venues}"
+    )
+    if cumulative is None:
+        covered = "unknown" if coverage is None else f"{100 * coverage:.1f} %"
+        lines.append(f"  not quotable as a 365-day figure: the window is incomplete or its coverage ({covered}) is low")
+    elif is_low:
+        lines.append("  the lowest of the sample (in dollars; see imbalance and the fixed panel before quoting it)")
+    for group, group_net, group_volume in sorted(control):
+        share = float(group_net) / float(group_volume) if group_volume else None
+        lines.append(f"control  {group}: {usd(group_net)} ({percent(share)})")
+    lines.append(f"  altcoins against BTC: {percent(excess)} of volume (below 0: more sold than BTC)")
+    lines.append("  taker-signed aggressor imbalance on the covered venue, not capital leaving, not the whole market")
+    lines.append(f"history: {info[2]} .. {info[3]}, source {info[0]}")
+    return lines

@@ -1,0 +1,41 @@
+"""The door: what Dagster loads. Nothing is opened, asked or read from the network here."""
+
+from collections.abc import Callable
+
+import dagster as dg
+
+from orchestration import settings
+from orchestration.defs.checks import mart_checks
+from orchestration.defs.published import published_snapshot
+from orchestration.defs.raw import raw_assets
+from orchestration.defs.resources import run_resource
+from orchestration.defs.schedules import daily_job, daily_schedule, dead_run_sensor
+from orchestration.defs.transform import dbt_models
+from orchestration.defs.window import months
+from orchestration.ingest import Progress
+from orchestration.settings import Settings
+from orchestration.warehouse import Lock
+
+
+def build(
+    load_settings: Callable[[], Settings] = settings.load, lock: Lock | None = None, progress: Progress | None = None
+) -> dg.Definitions:
+    """All definitions. The command line hands in its own settings, lock and progress bar."""
+    monthly = months(load_settings().start)
+    models = dbt_models()
+    marts = sorted(key for key in models.keys if key.path[0] == "marts")
+    job = daily_job(monthly)
+    return dg.Definitions(
+        assets=[*raw_assets(monthly), models, published_snapshot(marts)],
+        asset_checks=[mart_checks()],
+        jobs=[job],
+        schedules=[daily_schedule(job, load_settings)],
+        sensors=[dead_run_sensor()],
+        resources={"run": run_resource(load_settings, lock, progress)},
+        executor=dg.in_process_executor,
+    )
+
+
+@dg.definitions
+def defs() -> dg.Definitions:
+    return build()

@@ -1,0 +1,1 @@
+"""Everything Dagster and nothing else: thin assets over `ingest`, dbt, `expectations` and `publish`."""

@@ -1,0 +1,86 @@
+"""The run as a Dagster resource: one lock, one fetch, one set of connections for all its assets."""
+
+import os
+from collections.abc import Callable, Iterator
+
+import dagster as dg
+
+from orchestration.defs import window
+from orchestration.ingest import Progress
+from orchestration.records import RECORDS
+from orchestration.run import SCHEDULED_WAIT_SECONDS, Run, open_run
+from orchestration.settings import Settings
+from orchestration.warehouse import Lock
+
+ACTIVE = [
+    dg.DagsterRunStatus.STARTING,
+    dg.DagsterRunStatus.STARTED,
+    dg.DagsterRunStatus.CANCELING,
+]
+
+
+def fail_dead_runs(instance: dg.DagsterInstance, own_run_id: str | None = None) -> list[str]:
+    """Marks runs whose process is gone as failed, so that a queue of one run does not wait for ever.
+    Only a run that noted its process is judged; returns the ids of the dead."""
+    dead = []
+    for run in instance.get_runs(filters=dg.RunsFilter(statuses=ACTIVE)):
+        pid = run.tags.get(window.PID_TAG)
+        if run.run_id != own_run_id and pid and not _is_alive(pid):
+            instance.report_run_failed(run, "its process ended without a word (killed or powered off)")
+            dead.append(run.run_id)
+    return dead
+
+
+def process_name() -> str:
+    """pid and start time: together they name a process for as long as the machine runs."""
+    return f"{os.getpid()}:{_started(os.getpid())}"
+
+
+def _is_alive(name: str) -> bool:
+    pid, _, started = name.partition(":")
+    return _started(int(pid)) == started
+
+
+def _started(pid: int) -> str:
+    """Clock ticks from boot to the start of a process (field 22 of /proc/<pid>/stat); '' when gone."""
+    try:
+        with open(f"/proc/{pid}/stat") as file:
+            return file.read().rpartition(")")[2].split()[19]
+    except FileNotFoundError:
+        if os.path.isdir("/proc/self"):
+            return ""
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return ""
+    return "?"
+
+
+def run_resource(
+    load_settings: Callable[[], Settings], lock: Lock | None = None, progress: Progress | None = None
+) -> dg.ResourceDefinition:
+    """`lock`: one that the caller holds; without it the run waits up to 30 minutes for its turn."""
+
+    @dg.resource(description="One run: lock, upstreams, archive, warehouse, checks.")
+    def run(context: dg.InitResourceContext) -> Iterator[Run]:
+        dagster_run = context.dagster_run
+        instance = context.instance
+        assert dagster_run is not None and instance is not None
+        instance.add_run_tags(dagster_run.run_id, {window.PID_TAG: process_name()})
+        start, end = window.days_of(dagster_run.tags)
+        chosen = dagster_run.asset_selection
+        tables = {table for table in RECORDS if not chosen or dg.AssetKey(["raw", table]) in chosen}
+        with open_run(
+            load_settings(),
+            dagster_run.run_id,
+            tables,
+            start,
+            end,
+            lock=lock,
+            wait_seconds=SCHEDULED_WAIT_SECONDS,
+            progress=progress,
+            on_lock=lambda: fail_dead_runs(instance, dagster_run.run_id),
+        ) as opened:
+            yield opened
+
+    return run

@@ -1,0 +1,56 @@
+"""When: twice a day, everything from the first incomplete day to the last closed one."""
+
+from collections.abc import Callable
+from datetime import timedelta
+
+import dagster as dg
+
+from orchestration.defs import window
+from orchestration.defs.resources import fail_dead_runs
+from orchestration.status import incomplete_from
+from orchestration.settings import Settings
+
+
+def daily_job(months: dg.PartitionsDefinition):
+    return dg.define_asset_job(
+        "daily",
+        selection=dg.AssetSelection.all(),
+        partitions_def=months,
+        description="Fetch what is missing, build the marts, check them, publish the snapshot.",
+    )
+
+
+def daily_schedule(job, load_settings: Callable[[], Settings]) -> dg.ScheduleDefinition:
+    @dg.schedule(
+        name="daily_schedule",
+        job=job,
+        cron_schedule=["30 0 * * *", "30 10 * * *"],
+        execution_timezone="UTC",
+        default_status=dg.DefaultScheduleStatus.RUNNING,
+        description="00:30 and 10:30 UTC (the second for files that are published later). Each tick asks for all "
+        "days from the first incomplete one on: missed ticks are made good by the next.",
+    )
+    def tick(context: dg.ScheduleEvaluationContext) -> dg.RunRequest:
+        settings = load_settings()
+        last = context.scheduled_execution_time.date() - timedelta(days=1)
+        first = min(incomplete_from(settings) or settings.start, last)
+        return dg.RunRequest(
+            run_key=f"{context.scheduled_execution_time:%Y-%m-%dT%H:%M}",
+            tags={**window.range_tags(first, last), window.END_TAG: last.isoformat()},
+        )
+
+    return tick
+
+
+def dead_run_sensor() -> dg.SensorDefinition:
+    @dg.sensor(
+        name="dead_runs",
+        minimum_interval_seconds=30,
+        default_status=dg.DefaultSensorStatus.RUNNING,
+        description="Marks runs whose process was killed as failed, so that the next one in the queue may start.",
+    )
+    def sweep(context: dg.SensorEvaluationContext) -> dg.SkipReason:
+        dead = fail_dead_runs(context.instance)
+        return dg.SkipReason(f"marked as failed: {', '.join(dead)}" if dead else "no dead run")
+
+    return sweep

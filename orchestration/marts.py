@@ -1,0 +1,56 @@
+"""Small frames of the marts for the checks before publishing."""
+
+import pyarrow as pa
+
+from orchestration.expectations import golden
+from orchestration.expectations.report import Failure
+from orchestration.warehouse import Warehouse
+
+NEWEST_DAYS = 400
+
+
+def checked_frames(warehouse: Warehouse, suites: list[str]) -> list[tuple[str, pa.Table]]:
+    """The frame of each suite: relations of `quality` whole, daily marts over their newest days."""
+    frames = []
+    with warehouse.open() as con:
+        for suite in suites:
+            schema, _, table = suite.partition("_")
+            newest = ""
+            if table.startswith("daily_"):
+                newest = (
+                    f" WHERE utc_date > (SELECT max(utc_date) FROM marts.{table}) - INTERVAL {NEWEST_DAYS} DAY"
+                )
+            frames.append((suite, con.sql(f"FROM {schema}.{table}{newest}").to_arrow_table()))
+    return frames
+
+
+def golden_failure(warehouse: Warehouse) -> Failure | None:
+    """R30: the newest day's headline computed again without SQL; None where both agree."""
+    with warehouse.open() as con:
+        flows = con.sql(
+            "SELECT f.exchange, f.symbol, s.base_asset, s.quote_asset, f.utc_date, f.volume_quote, f.taker_buy_quote "
+            "FROM raw.spot_flows f JOIN raw.spot_symbols s USING (exchange, symbol) WHERE s.quote_asset = 'USDT' "
+            f"AND f.utc_date > (SELECT max(utc_date) FROM raw.spot_flows) - INTERVAL {golden.WINDOW_DAYS} DAY"
+        ).to_arrow_table()
+        if not flows.num_rows:
+            return None
+        not_alt = [row[0] for row in con.execute("SELECT DISTINCT asset FROM seeds.asset_classification").fetchall()]
+        listed = [row[0] for row in con.execute("SELECT DISTINCT base_asset FROM raw.spot_symbols").fetchall()]
+        second = golden.compute(flows, not_alt, listed)
+        row = con.sql(
+            """
+            WITH alts AS (
+                FROM marts.daily_symbol_flows WHERE asset_class = 'altcoin' AND quote_asset = 'USDT'
+                AND net_taker_usd IS NOT NULL AND utc_date BETWEEN $day::DATE - INTERVAL 364 DAY AND $day::DATE
+            )
+            SELECT
+                $day::DATE AS utc_date,
+                coalesce(sum(net_taker_usd) FILTER (utc_date = $day), 0)::DECIMAL(38, 8) AS net_taker_usd,
+                coalesce(sum(volume_usd) FILTER (utc_date = $day), 0)::DECIMAL(38, 8) AS volume_usd,
+                coalesce(sum(net_taker_usd), 0)::DECIMAL(38, 8) AS window_net_taker_usd,
+                coalesce(sum(volume_usd), 0)::DECIMAL(38, 8) AS window_volume_usd
+            FROM alts
+            """,
+            params={"day": second.utc_date},
+        ).to_arrow_table()
+    return golden.compare(second, row.to_pylist()[0])

@@ -1,0 +1,224 @@
+"""The snapshot that analysts read: published/marts.duckdb, published/parquet/, manifest.json.
+
+Everything is written aside and put in place by rename, so that a reader sees the old snapshot or the
+new one and nothing between. The database file comes first: it says which run is published. A publish
+that was cut short is completed by the next one.
+"""
+
+import hashlib
+import json
+import os
+import shutil
+from datetime import UTC, datetime
+from pathlib import Path
+
+import duckdb
+
+from orchestration.settings import Settings
+from orchestration.warehouse import Warehouse
+
+MACROS = Path(__file__).with_name("analyst_macros.sql")
+STORAGE_VERSION = "v1.2.0"
+"""Readable by DuckDB 1.2 and later."""
+
+
+class PublishError(Exception):
+    """Nothing was published; the message says why and what to do."""
+
+
+def publish(warehouse: Warehouse, settings: Settings, run_id: str) -> dict:
+    """Puts the marts of the warehouse in place for analysts and returns the manifest."""
+    folder = settings.published_dir
+    folder.mkdir(parents=True, exist_ok=True)
+    _remove_leftovers(folder, run_id)
+    published_at = datetime.now(UTC).replace(tzinfo=None, microsecond=0)
+    aside = folder / f".marts.{run_id}.duckdb"
+    parquet = folder / f"parquet.{run_id}"
+    parquet.mkdir()
+    with warehouse.open() as con:
+        tables = _write_database(con, aside, run_id, published_at)
+        _write_parquet(con, parquet, tables, aside)
+        comments = _comments(con)
+    _finish_database(aside, comments)
+    manifest = {
+        "run_id": run_id,
+        "published_at": f"{published_at.isoformat()}Z",
+        "source": settings.source,
+        "synthetic": settings.synthetic,
+        **_as_of(aside),
+        "tables": tables,
+        "sha256": {"marts.duckdb": _sha256(aside)}
+        | {f"parquet/{path.name}": _sha256(path) for path in sorted(parquet.iterdir())},
+    }
+    final = folder / "marts.duckdb"
+    _swap_database(aside, final)
+    _swap_parquet(folder, parquet)
+    write_json(folder / "manifest.json", manifest)
+    note_headlines(warehouse, settings)
+    return manifest
+
+
+def note_headlines(warehouse: Warehouse, settings: Settings) -> None:
+    """Copies what stands published into raw.published_headlines, where the next run finds it. Called
+    after every publish and before every run: a run killed in between loses nothing."""
+    published = settings.published_dir / "marts.duckdb"
+    if not published.exists():
+        return
+    remove_wal(published)
+    with warehouse.open() as con:
+        con.execute(f"ATTACH '{_quoted(published)}' AS published (READ_ONLY)")
+        con.execute(
+            "INSERT INTO raw.published_headlines SELECT run_id, published_at, definition_id, utc_date, value "
+            "FROM published.main.published_headlines WHERE run_id NOT IN (SELECT run_id FROM raw.published_headlines)"
+        )
+        con.execute("DETACH published")
+
+
+def _write_database(
+    con: duckdb.DuckDBPyConnection, aside: Path, run_id: str, published_at: datetime
+) -> dict[str, int]:
+    """Copies every table of `marts` into a new file; returns its row counts."""
+    names = [
+        row[0]
+        for row in con.execute(
+            "SELECT table_name FROM information_schema.tables WHERE table_schema = 'marts' "
+            "AND table_catalog = current_database() ORDER BY 1"
+        ).fetchall()
+    ]
+    if "run_info" not in names:
+        raise PublishError("the warehouse has no marts: build them first (altflow run)")
+    con.execute(f"ATTACH '{_quoted(aside)}' AS out (STORAGE_VERSION '{STORAGE_VERSION}')")
+    con.execute("SET preserve_insertion_order = true")
+    tables: dict[str, int] = {}
+    for name in names:
+        con.execute(f'CREATE TABLE out.main."{name}" AS FROM marts."{name}"')
+    con.execute("UPDATE out.main.run_info SET run_id = ?, published_at = ?", [run_id, published_at])
+    # What changes is appended: a value published again as it stood before adds no row.
+    con.execute(
+        """
+        INSERT INTO out.main.published_headlines BY NAME
+        WITH standing AS (
+            SELECT definition_id, utc_date, arg_max_null(value, published_at) AS value, true AS is_published
+            FROM out.main.published_headlines GROUP BY ALL
+        ), now AS (
+            SELECT definition_id, utc_date, window_net_taker_usd AS value FROM out.main.daily_altcoin_flow
+        )
+        SELECT ? AS run_id, ?::TIMESTAMP AS published_at, definition_id, utc_date, now.value
+        FROM now LEFT JOIN standing USING (definition_id, utc_date)
+        WHERE standing.is_published IS NULL OR standing.value IS DISTINCT FROM now.value
+        """,
+        [run_id, published_at],
+    )
+    for name in names:
+        tables[name] = con.execute(f'SELECT count(*) FROM out.main."{name}"').fetchone()[0]  # pyright: ignore[reportOptionalSubscript]
+    return tables
+
+
+def _write_parquet(con: duckdb.DuckDBPyConnection, folder: Path, tables: dict[str, int], aside: Path) -> None:
+    for name in tables:
+        path = folder / f"{name}.parquet"
+        con.execute(f"COPY out.main.\"{name}\" TO '{_quoted(path)}' (FORMAT parquet, COMPRESSION zstd)")
+        path.chmod(0o444)
+    con.execute("DETACH out")
+    for path in folder.iterdir():
+        _sync(path)
+    _sync(folder)
+
+
+def _comments(con: duckdb.DuckDBPyConnection) -> list[str]:
+    """COMMENT statements of the marts, with names that hold in the published file."""
+    rows = con.execute(
+        "SELECT table_name, NULL, comment FROM duckdb_tables() WHERE schema_name = 'marts' AND comment IS NOT NULL "
+        "UNION ALL SELECT table_name, column_name, comment FROM duckdb_columns() "
+        "WHERE schema_name = 'marts' AND comment IS NOT NULL"
+    ).fetchall()
+    return [
+        f"COMMENT ON TABLE \"{table}\" IS '{_escaped(text)}'"
+        if column is None
+        else f"COMMENT ON COLUMN \"{table}\".\"{column}\" IS '{_escaped(text)}'"
+        for table, column, text in rows
+    ]
+
+
+def _finish_database(aside: Path, comments: list[str]) -> None:
+    con = duckdb.connect(str(aside))
+    try:
+        con.execute(";\n".join(comments))
+        con.execute(MACROS.read_text())
+        con.execute("CHECKPOINT")
+    finally:
+        con.close()
+    aside.chmod(0o444)
+    _sync(aside)
+
+
+def _as_of(path: Path) -> dict:
+    con = duckdb.connect(str(path), read_only=True)
+    try:
+        first, last, code = con.execute("SELECT first_date, last_date, code_version FROM run_info").fetchone()  # pyright: ignore[reportGeneralTypeIssues]
+    finally:
+        con.close()
+    return {"first_date": first.isoformat(), "last_date": last.isoformat(), "code_version": code}
+
+
+def _swap_database(aside: Path, final: Path) -> None:
+    remove_wal(final)
+    os.replace(aside, final)
+    remove_wal(final)
+    _sync(final.parent)
+
+
+def remove_wal(path: Path) -> None:
+    """Removes the log that a reader left which opened the file for writing: with it every later reader
+    of a replaced file fails."""
+    path.with_name(path.name + ".wal").unlink(missing_ok=True)
+
+
+def _swap_parquet(folder: Path, new: Path) -> None:
+    """Points the link `parquet` at the new folder; the one before stays for whoever reads it."""
+    link = folder / "parquet"
+    before = os.readlink(link) if link.is_symlink() else None
+    aside = folder / ".parquet.link"
+    aside.unlink(missing_ok=True)
+    aside.symlink_to(new.name)
+    os.replace(aside, link)
+    _sync(folder)
+    for path in folder.glob("parquet.*"):
+        if path.name not in (new.name, before):
+            shutil.rmtree(path)
+
+
+def _remove_leftovers(folder: Path, run_id: str) -> None:
+    """What a publish that was cut short left aside."""
+    for path in folder.glob(".marts.*"):
+        path.unlink()
+    shutil.rmtree(folder / f"parquet.{run_id}", ignore_errors=True)
+
+
+def write_json(path: Path, data: dict) -> None:
+    """Replaces a JSON file atomically."""
+    aside = path.with_name(f".{path.name}.{os.getpid()}")
+    aside.write_text(json.dumps(data, indent=1, default=str) + "\n")
+    _sync(aside)
+    os.replace(aside, path)
+
+
+def _sync(path: Path) -> None:
+    fd = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(fd)
+    finally:
+        os.close(fd)
+
+
+def _sha256(path: Path) -> str:
+    with open(path, "rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _quoted(path: Path) -> str:
+    return _escaped(str(path))
+
+
+def _escaped(text: str) -> str:
+    return text.replace("'", "''")
