@@ -4,7 +4,7 @@ import argparse
 import sys
 from datetime import date
 
-FAILED, USAGE, GAPS, LOCKED = 1, 2, 3, 4
+from orchestration.commands import FAILED, USAGE
 
 
 def _day(text: str) -> date:
@@ -50,7 +50,9 @@ exit codes: 0 published and complete; 1 failed, nothing published; 2 wrong usage
     _snapshot_arguments(sql)
 
     doctor = commands.add_parser("doctor", help="which upstreams answer from here, and what to do")
-    doctor.add_argument("--source", choices=("sandbox", "recorded", "live"), help="default: ALTFLOW_SOURCE, else sandbox")
+    doctor.add_argument(
+        "--source", choices=("sandbox", "recorded", "live"), help="default: ALTFLOW_SOURCE, else sandbox"
+    )
     doctor.add_argument("--market", metavar="DIR", help="the folder of a recorded market")
 
     sandbox = commands.add_parser("sandbox", help="serve the stand-in upstreams on 127.0.0.1")
@@ -64,7 +66,9 @@ exit codes: 0 published and complete; 1 failed, nothing published; 2 wrong usage
 
 
 def _snapshot_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--source", choices=("sandbox", "recorded", "live"), help="whose data folder (default: ALTFLOW_SOURCE)")
+    parser.add_argument(
+        "--source", choices=("sandbox", "recorded", "live"), help="whose data folder (default: ALTFLOW_SOURCE)"
+    )
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -92,5 +96,3 @@ def main(argv: list[str] | None = None) -> int:
 
 def entry() -> None:
     sys.exit(main())
-
-

@@ -17,9 +17,7 @@ def checked_frames(warehouse: Warehouse, suites: list[str]) -> list[tuple[str, p
             schema, _, table = suite.partition("_")
             newest = ""
             if table.startswith("daily_"):
-                newest = (
-                    f" WHERE utc_date > (SELECT max(utc_date) FROM marts.{table}) - INTERVAL {NEWEST_DAYS} DAY"
-                )
+                newest = f" WHERE utc_date > (SELECT max(utc_date) FROM marts.{table}) - INTERVAL {NEWEST_DAYS} DAY"
             frames.append((suite, con.sql(f"FROM {schema}.{table}{newest}").to_arrow_table()))
     return frames
 

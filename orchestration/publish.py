@@ -26,6 +26,24 @@ class PublishError(Exception):
     """Nothing was published; the message says why and what to do."""
 
 
+class NothingPublished(Exception):
+    """There is no snapshot yet; the message says how to make one."""
+
+
+def open_published(settings: Settings) -> duckdb.DuckDBPyConnection:
+    """A read-only connection to the snapshot; its catalog is called `marts`. Raises NothingPublished."""
+    path = settings.published_dir / "marts.duckdb"
+    if not path.exists():
+        raise NothingPublished(f"nothing is published in {settings.published_dir} yet: run `altflow run` first")
+    try:
+        return duckdb.connect(str(path), read_only=True)
+    except duckdb.Error as error:
+        if "WAL" not in str(error):
+            raise
+        remove_wal(path)
+        return duckdb.connect(str(path), read_only=True)
+
+
 def publish(warehouse: Warehouse, settings: Settings, run_id: str) -> dict:
     """Puts the marts of the warehouse in place for analysts and returns the manifest."""
     folder = settings.published_dir
@@ -74,9 +92,7 @@ def note_headlines(warehouse: Warehouse, settings: Settings) -> None:
         con.execute("DETACH published")
 
 
-def _write_database(
-    con: duckdb.DuckDBPyConnection, aside: Path, run_id: str, published_at: datetime
-) -> dict[str, int]:
+def _write_database(con: duckdb.DuckDBPyConnection, aside: Path, run_id: str, published_at: datetime) -> dict[str, int]:
     """Copies every table of `marts` into a new file; returns its row counts."""
     names = [
         row[0]
@@ -135,7 +151,7 @@ def _comments(con: duckdb.DuckDBPyConnection) -> list[str]:
     return [
         f"COMMENT ON TABLE \"{table}\" IS '{_escaped(text)}'"
         if column is None
-        else f"COMMENT ON COLUMN \"{table}\".\"{column}\" IS '{_escaped(text)}'"
+        else f'COMMENT ON COLUMN "{table}"."{column}" IS \'{_escaped(text)}\''
         for table, column, text in rows
     ]
 

@@ -250,4 +250,3 @@ def _require_room(folder: Path) -> None:
     free = shutil.disk_usage(folder).free
     if free < 500 * 2**20:
         raise RunError(f"{folder} has only {free // 2**20} MiB free; altflow needs 500 MiB to start a run")
-

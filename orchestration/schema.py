@@ -15,11 +15,12 @@ TYPES = {
 }
 
 HOUSEKEEPING = {
-    "warehouse_info": """one row: what this data folder belongs to
+    "warehouse_info": """One row: what this data folder belongs to
         source VARCHAR NOT NULL, market VARCHAR, schema_version INTEGER NOT NULL, created_at TIMESTAMP NOT NULL""",
     "runs": """One row per run that wrote to the warehouse
         run_id VARCHAR NOT NULL, source VARCHAR NOT NULL, synthetic BOOLEAN NOT NULL,
-        first_date DATE NOT NULL, last_date DATE NOT NULL, code_version VARCHAR NOT NULL, started_at TIMESTAMP NOT NULL""",
+        first_date DATE NOT NULL, last_date DATE NOT NULL, code_version VARCHAR NOT NULL,
+        started_at TIMESTAMP NOT NULL""",
     "loads": """One row per transaction that wrote rows
         load_id BIGINT NOT NULL, run_id VARCHAR NOT NULL, table_name VARCHAR NOT NULL, scope VARCHAR NOT NULL,
         start_date DATE, end_date DATE, received_count BIGINT NOT NULL, inserted_count BIGINT NOT NULL,
@@ -29,20 +30,22 @@ HOUSEKEEPING = {
         table_name VARCHAR NOT NULL, exchange VARCHAR NOT NULL, utc_date DATE, load_id BIGINT NOT NULL""",
     "quarantine": """One row per row that was refused
         table_name VARCHAR NOT NULL, row_key VARCHAR NOT NULL, utc_date DATE, reason VARCHAR NOT NULL,
-        row_json VARCHAR NOT NULL, body_sha256 VARCHAR NOT NULL, run_id VARCHAR NOT NULL, quarantined_at TIMESTAMP NOT NULL""",
+        row_json VARCHAR NOT NULL, body_sha256 VARCHAR NOT NULL, run_id VARCHAR NOT NULL,
+        quarantined_at TIMESTAMP NOT NULL""",
     "source_files": """One row per archived body: the index of the archive
         body_sha256 VARCHAR NOT NULL, upstream VARCHAR NOT NULL, dataset VARCHAR NOT NULL, url VARCHAR NOT NULL,
         status INTEGER NOT NULL, fetched_at TIMESTAMP NOT NULL, byte_count BIGINT NOT NULL,
         pack VARCHAR NOT NULL, pack_offset BIGINT NOT NULL, pack_length BIGINT NOT NULL, context VARCHAR NOT NULL""",
     "gaps": """One row per run, upstream, dataset and thing that was asked for and did not arrive
         run_id VARCHAR NOT NULL, upstream VARCHAR NOT NULL, dataset VARCHAR NOT NULL, scope VARCHAR NOT NULL,
-        start_date DATE, end_date DATE, reason VARCHAR NOT NULL, message VARCHAR NOT NULL, noticed_at TIMESTAMP NOT NULL""",
+        start_date DATE, end_date DATE, reason VARCHAR NOT NULL, message VARCHAR NOT NULL,
+        noticed_at TIMESTAMP NOT NULL""",
     "asked": """One row per upstream, dataset and scope: the days that were asked for and answered
         upstream VARCHAR NOT NULL, dataset VARCHAR NOT NULL, scope VARCHAR NOT NULL,
         start_date DATE NOT NULL, end_date DATE NOT NULL, answered_at TIMESTAMP NOT NULL""",
     "published_headlines": """One row per publish that changed it, definition and day: what stood published
-        run_id VARCHAR NOT NULL, published_at TIMESTAMP NOT NULL, definition_id VARCHAR NOT NULL, utc_date DATE NOT NULL,
-        value DECIMAL(38, 8)""",
+        run_id VARCHAR NOT NULL, published_at TIMESTAMP NOT NULL, definition_id VARCHAR NOT NULL,
+        utc_date DATE NOT NULL, value DECIMAL(38, 8)""",
 }
 
 

@@ -57,7 +57,11 @@ def _dotenv(path: Path) -> dict[str, str]:
     """KEY=value lines of a `.env` file; `#` starts a comment line."""
     if not path.is_file():
         return {}
-    pairs = (line.split("=", 1) for line in path.read_text().splitlines() if "=" in line and not line.lstrip().startswith("#"))
+    pairs = (
+        line.split("=", 1)
+        for line in path.read_text().splitlines()
+        if "=" in line and not line.lstrip().startswith("#")
+    )
     return {key.strip(): value.strip().strip("'\"") for key, value in pairs}
 
 
@@ -74,6 +78,14 @@ def _truth(name: str, value: str) -> bool:
     if value.lower() in ("", "0", "false", "no", "off"):
         return False
     raise SettingsError(f"{name}={value}: neither yes nor no; write 1 or 0")
+
+
+def load_for_reading(source: str | None = None) -> Settings:
+    """Settings of a command that only reads what is published: no market folder is needed."""
+    try:
+        return load(source)
+    except SettingsError:
+        return load("recorded", market_dir=".") if source in (None, "recorded") else load(source)
 
 
 def load(source: str | None = None, market_dir: str | None = None) -> Settings:

@@ -187,7 +187,8 @@ class Warehouse:
             held = f"{stamp[0]}{f' ({stamp[1]})' if stamp[1] else ''}"
             raise WarehouseError(
                 f"{settings.data_dir} belongs to source {held}, this run is {settings.source}"
-                f"{f' ({market})' if market else ''}: set ALTFLOW_DATA_DIR to another folder, e.g. data/{settings.source}"
+                f"{f' ({market})' if market else ''}: set ALTFLOW_DATA_DIR to another folder, "
+                f"e.g. data/{settings.source}"
             )
         if stamp[2] > schema.VERSION:
             raise WarehouseError(
@@ -418,7 +419,9 @@ def _note_asked(con: duckdb.DuckDBPyConnection, delivery: Delivery, record: Reco
     """Adds the arrived windows to raw.asked; neighbouring and overlapping ones become one."""
     noted = pa.table(
         {
-            "scope": [" ".join(a.scope[1:] if record.scope[:1] == ("exchange",) else a.scope) for a in delivery.arrived],
+            "scope": [
+                " ".join(a.scope[1:] if record.scope[:1] == ("exchange",) else a.scope) for a in delivery.arrived
+            ],
             "start_date": pa.array([a.window.start for a in delivery.arrived], pa.date32()),
             "end_date": pa.array([a.window.end for a in delivery.arrived], pa.date32()),
         }

@@ -8,7 +8,7 @@ from datetime import UTC, date, datetime, timedelta
 
 from orchestration import settings as settings_module
 from orchestration import status
-from orchestration.cli import FAILED, GAPS, LOCKED, USAGE
+from orchestration.commands import FAILED, GAPS, LOCKED, USAGE
 from orchestration.settings import ROOT, Settings
 from orchestration.warehouse import Lock, LockHeld
 

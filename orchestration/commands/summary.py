@@ -3,19 +3,18 @@
 from decimal import Decimal
 
 from orchestration import status
+from orchestration.publish import open_published
 from orchestration.settings import Settings
 
 HEADLINE = "rolling_365d.ex_btc_eth.all.all"
 
 
 def failures(result) -> list[str]:
-    """What failed, in the words of the innermost error."""
+    """What failed, in the words of the innermost error; a blocked publish names the check."""
     lines = []
     for event in result.all_events:
-        if event.is_step_failure or event.is_pipeline_init_failure if hasattr(event, "is_pipeline_init_failure") else (
-            event.is_step_failure
-        ):
-            error = event.step_failure_data.error if event.is_step_failure else None
+        if event.is_step_failure:
+            error = event.step_failure_data.error
             while error and error.cause:
                 error = error.cause
             lines.append(f"{event.step_key}: {error.message.strip() if error else event.message}")
@@ -62,10 +61,7 @@ def summary(settings: Settings, only_gaps: bool = False) -> list[str]:
 
 
 def _published(settings: Settings) -> list[str]:
-    import duckdb
-
-    con = duckdb.connect(str(settings.published_dir / "marts.duckdb"), read_only=True)
-    try:
+    with open_published(settings) as con:
         info = con.execute("SELECT source, synthetic, first_date, last_date FROM run_info").fetchone()
         head = con.execute(
             "SELECT utc_date, window_net_taker_usd, window_volume_usd, window_imbalance_ratio, window_coverage_ratio, "
@@ -78,8 +74,6 @@ def _published(settings: Settings) -> list[str]:
             "WHERE quotes = 'all' AND flow_group IN ('BTC', 'ETH') AND utc_date = ?",
             [head[0] if head else None],
         ).fetchall()
-    finally:
-        con.close()
     assert info
     lines = []
     if info[1]:

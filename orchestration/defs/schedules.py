@@ -7,8 +7,8 @@ import dagster as dg
 
 from orchestration.defs import window
 from orchestration.defs.resources import fail_dead_runs
-from orchestration.status import incomplete_from
 from orchestration.settings import Settings
+from orchestration.status import incomplete_from
 
 
 def daily_job(months: dg.PartitionsDefinition):

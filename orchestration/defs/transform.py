@@ -37,9 +37,7 @@ TRANSLATOR = Translator(settings=DagsterDbtTranslatorSettings(enable_asset_check
 
 
 def dbt_models() -> dg.AssetsDefinition:
-    @dbt_assets(
-        manifest=MANIFEST, name="dbt", dagster_dbt_translator=TRANSLATOR, required_resource_keys={"run"}
-    )
+    @dbt_assets(manifest=MANIFEST, name="dbt", dagster_dbt_translator=TRANSLATOR, required_resource_keys={"run"})
     def build(context: dg.AssetExecutionContext) -> Iterator:
         run: Run = context.resources.run
         yield from _build(context, run)
@@ -61,17 +59,13 @@ def _build(context: dg.AssetExecutionContext, run: Run) -> Iterator:
             events.put(MessageToDict(event, preserving_proto_field_name=True))
 
     def work() -> None:
-        before = os.environ.get("ALTFLOW_WAREHOUSE")
         os.environ["ALTFLOW_WAREHOUSE"] = str(warehouse)
         try:
             results.append(dbtRunner(callbacks=[hear]).invoke(_arguments(warehouse)))
         except BaseException as error:
             results.append(error)
         finally:
-            if before is None:
-                del os.environ["ALTFLOW_WAREHOUSE"]
-            else:
-                os.environ["ALTFLOW_WAREHOUSE"] = before
+            os.environ.pop("ALTFLOW_WAREHOUSE")
             events.put(None)
 
     manifest = validate_manifest(MANIFEST)

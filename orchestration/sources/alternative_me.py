@@ -20,9 +20,7 @@ SERIES = "FNG"
 def fetch_index(http: Http, scope: str = SERIES) -> Iterator[Body]:
     """Yield the whole index."""
     answer = http.get(HOST, "/fng/", {"limit": 0, "format": "json"})
-    yield Body(
-        "alternative_me", "macro_observations", answer.url, answer.status, answer.fetched_at, answer.content
-    )
+    yield Body("alternative_me", "macro_observations", answer.url, answer.status, answer.fetched_at, answer.content)
 
 
 def parse_index(body: Body) -> Parsed:

@@ -42,9 +42,7 @@ def fetch_caps(http: Http, scope: str = "") -> Iterator[Body]:
     seen: set[str] = set()
     token: str | None = ""
     while token is not None:
-        answer = http.get(
-            HOST, "/v4/timeseries/asset-metrics", params | ({"next_page_token": token} if token else {})
-        )
+        answer = http.get(HOST, "/v4/timeseries/asset-metrics", params | ({"next_page_token": token} if token else {}))
         body = Body("coinmetrics", "asset_caps", answer.url, answer.status, answer.fetched_at, answer.content)
         yield body
         token = body.data.get("next_page_token") if isinstance(body.data, dict) else None

@@ -7,6 +7,7 @@ geo-blocked and gives up on a host that keeps failing, so that one dead upstream
 """
 
 import random
+import re
 import threading
 import time
 from collections.abc import Callable, Mapping
@@ -288,4 +289,7 @@ def _is_transport(error: Exception) -> bool:
 
 
 def _short(error: Exception) -> str:
-    return str(error).split("(Caused by")[0][:120]
+    """The innermost words of a transport error, without the object they hang on."""
+    reason = error.args[0] if error.args else error
+    reason = getattr(reason, "reason", reason)
+    return re.sub(r"<[^>]*>:? ?|HTTPS?Connection(Pool)?\([^)]*\):? ?", "", str(reason)).strip()[:160]

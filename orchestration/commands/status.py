@@ -1,0 +1,91 @@
+"""`altflow status`: how fresh and how complete the published snapshot is, and how the last run ended."""
+
+import argparse
+import sys
+from datetime import UTC, date, datetime
+
+from orchestration import status as run_status
+from orchestration.commands import FAILED
+from orchestration.publish import NothingPublished, open_published
+from orchestration.settings import Settings, load_for_reading
+from orchestration.warehouse import lock_holder
+
+OK_DAYS, WARN_DAYS = 2, 3
+"""Age of the newest data, in days after the last closed day: ok up to OK_DAYS, failing after WARN_DAYS."""
+
+
+QUERY = """
+WITH datasets AS (
+    SELECT 'spot flows of ' || exchange AS dataset, max(utc_date) AS last_date FROM daily_symbol_flows GROUP BY exchange
+    UNION ALL
+    SELECT 'stablecoin supply', max(utc_date) FROM daily_stablecoin_supply
+    UNION ALL
+    SELECT 'dominance (' || definition_id || ')', max(utc_date) FROM daily_dominance
+    WHERE definition_id IN ('cap_all', 'spot_volume') GROUP BY definition_id
+)
+SELECT dataset, last_date FROM datasets ORDER BY dataset
+"""
+
+COVERAGE = """
+SELECT exchange, dataset, sum(present_count)::DOUBLE / sum(expected_count) AS coverage_ratio,
+    sum(expected_count - present_count)::BIGINT AS missing_count
+FROM coverage_daily WHERE utc_date > (SELECT max(utc_date) FROM coverage_daily) - INTERVAL 30 DAY
+GROUP BY ALL ORDER BY ALL
+"""
+
+
+def main(args: argparse.Namespace) -> int:
+    settings = load_for_reading(args.source)
+    try:
+        con = open_published(settings)
+    except NothingPublished as error:
+        print(f"altflow status: {error}", file=sys.stderr)
+        _print_run(settings)
+        return FAILED
+    with con:
+        info = con.execute("SELECT run_id, source, synthetic, last_date, code_version, published_at FROM run_info")
+        run_id, source, synthetic, last, code, published_at = info.fetchone()  # pyright: ignore[reportGeneralTypeIssues]
+        rows = con.execute(QUERY).fetchall()
+        coverage = con.execute(COVERAGE).fetchall()
+    today = datetime.now(UTC).date() if source == "live" else last
+    _print(settings, run_id, source, synthetic, last, code, published_at, rows, coverage, today)
+    _print_run(settings)
+    return 0
+
+
+def _print(
+    settings: Settings, run_id, source, synthetic, last: date, code, published_at, rows, coverage, today
+) -> None:
+    from rich.console import Console
+    from rich.table import Table
+
+    console = Console()
+    if synthetic:
+        console.print("[bold red]SYNTHETIC[/]: a generated market. None of these figures is real.")
+    console.print(f"published: {settings.published_dir / 'marts.duckdb'}", highlight=False)
+    console.print(f"up to {last}, source {source}, run {run_id}, code {code}, at {published_at} UTC", highlight=False)
+    table = Table(title="freshness")
+    for name in ("dataset", "last day", "age (days)", "state"):
+        table.add_column(name)
+    for dataset, newest in rows:
+        age = (today - newest).days if newest else None
+        state = "no data" if age is None else "ok" if age <= OK_DAYS else "warn" if age <= WARN_DAYS else "FAIL"
+        table.add_row(dataset, str(newest or ""), "" if age is None else str(age), state)
+    console.print(table)
+    table = Table(title="coverage, last 30 days")
+    for name in ("exchange", "dataset", "coverage", "missing symbol-days"):
+        table.add_column(name)
+    for exchange, dataset, ratio, missing in coverage:
+        table.add_row(exchange, dataset, "" if ratio is None else f"{100 * ratio:.2f} %", f"{missing:,}")
+    console.print(table)
+
+
+def _print_run(settings: Settings) -> None:
+    holder = lock_holder(settings.lock_path)
+    if holder:
+        print(f"a run is writing now: pid {holder.get('pid')}, since {holder.get('started_at')}")
+    last = run_status.read(settings)
+    if last:
+        print(f"last run: {last.get('run_id')} started {last.get('started_at')}, {last.get('state')}")
+    for gap in last.get("gaps") or []:
+        print(f"  missing: {gap['upstream']}/{gap['dataset']}: {gap['count']} x {gap['reason']}: {gap['message']}")
