@@ -1,0 +1,19 @@
+"""A stand-in for all upstreams on loopback: `altflow sandbox`.
+
+    command.py      the subcommand's arguments (also `python -m orchestration.sandbox`)
+    server.py       the process: one port, the upstream chosen by the first part of the path
+    wire.py         one request, one reply
+    market.py       what a market is to the servers (`Market`), and how rows become JSON text
+      recorded.py     a recorded market folder
+      generated.py    a generated market: who is listed (universe.py), prices and flows (paths.py),
+                      supplies, rates and moods (series.py); always flagged synthetic
+    binance.py      Binance spot REST
+    coinmetrics.py  CoinMetrics community v4
+    coingecko.py    CoinGecko /coins/markets
+    static.py       upstreams that answer with whole bodies: DefiLlama, FRED, alternative.me
+    limits.py       request weights and rate limits
+    faults.py       misbehaviour on demand
+
+`https://<host>/<path>` is served under `/<host>/<path>`. `GET /_sandbox/catalog` lists what is
+served, `GET /_sandbox/log` what was asked. Nothing but cli.py and tests imports this package.
+"""

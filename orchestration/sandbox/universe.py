@@ -1,0 +1,216 @@
+"""Who is listed in the generated market: assets, their kinds and their lives, and the pairs.
+
+Well-known tickers come first, so that classifications and joins have something to bite on; invented
+ones fill up to the size asked for. Nothing depends on the day on which it is asked.
+"""
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from datetime import date
+
+import numpy as np
+
+DAY_0 = date(2020, 1, 1)
+
+
+def day_index(text: str) -> int:
+    return (date.fromisoformat(text) - DAY_0).days
+
+
+def stream(seed: int, *key: object) -> np.random.Generator:
+    """The random numbers of one purpose. One a day is drawn from it, so more days change no earlier one."""
+    digest = hashlib.blake2b("/".join(map(str, (seed, *key))).encode(), digest_size=16).digest()
+    return np.random.Generator(np.random.Philox(key=np.frombuffer(digest, np.uint64)))
+
+
+@dataclass(frozen=True)
+class Asset:
+    """`first` and `end` (excluded) are days since DAY_0; a re-used ticker is another asset, `reborn`."""
+
+    name: str
+    kind: str  # coin, stablecoin, fiat, gold, wrapped or leveraged
+    price: float
+    volume_usd: float
+    coin_id: str = ""
+    title: str = ""
+    first: int = 0
+    end: int | None = None
+    supply: float = 0.0
+    reborn: "Asset | None" = None
+
+    @property
+    def eras(self) -> list["Asset"]:
+        return [self] if self.reborn is None else [self, *self.reborn.eras]
+
+
+@dataclass(frozen=True)
+class Pair:
+    """Base against quote, from day `first`; `share` of the base's dollar volume."""
+
+    base: str
+    quote: str
+    share: float
+    first: int = 0
+
+    @property
+    def symbol(self) -> str:
+        return self.base + self.quote
+
+
+# ticker, CoinGecko id, title, price and day of the listing. Prices near those of the time.
+WELL_KNOWN = """
+BTC bitcoin Bitcoin 7200
+ETH ethereum Ethereum 130
+BNB binancecoin BNB 13.7
+SOL solana Solana 2.9 2020-08-11
+XRP ripple XRP 0.193
+ADA cardano Cardano 0.0335
+DOGE dogecoin Dogecoin 0.00203
+TRX tron TRON 0.0133
+LINK chainlink Chainlink 1.77
+AVAX avalanche-2 Avalanche 5.3 2020-09-22
+DOT polkadot Polkadot 2.9 2020-08-18
+LTC litecoin Litecoin 41.4
+BCH bitcoin-cash Bitcoin_Cash 204
+UNI uniswap Uniswap 3.4 2020-09-17
+NEAR near NEAR_Protocol 1.1 2020-10-14
+ATOM cosmos Cosmos 4.2
+XLM stellar Stellar 0.045
+ETC ethereum-classic Ethereum_Classic 4.5
+FIL filecoin Filecoin 31 2020-10-15
+AAVE aave Aave 52 2020-10-15
+ALGO algorand Algorand 0.21
+HBAR hedera-hashgraph Hedera 0.0107
+VET vechain VeChain 0.0053
+ICP internet-computer Internet_Computer 410 2021-05-11
+SUI sui Sui 1.4 2023-05-03
+APT aptos Aptos 8.1 2022-10-19
+ARB arbitrum Arbitrum 1.3 2023-03-23
+OP optimism Optimism 1.5 2022-06-01
+INJ injective-protocol Injective 1.3 2020-10-21
+SEI sei-network Sei 0.19 2023-08-15
+JUP jupiter-exchange-solana Jupiter 0.65 2024-01-31
+GRT the-graph The_Graph 0.13 2020-12-17
+SAND the-sandbox The_Sandbox 0.052 2020-08-14
+MANA decentraland Decentraland 0.09 2020-08-06
+CRV curve-dao-token Curve_DAO 3.1 2020-08-15
+THETA theta-token Theta_Network 0.088
+XTZ tezos Tezos 1.35
+DASH dash Dash 41.8
+ZEC zcash Zcash 27.6
+ENJ enjincoin Enjin_Coin 0.075
+CHZ chiliz Chiliz 0.0063
+AXS axie-infinity Axie_Infinity 0.56 2020-11-04
+SNX havven Synthetix 2.9 2020-07-09
+COMP compound-governance-token Compound 170 2020-06-25
+YFI yearn-finance yearn.finance 11500 2020-08-10
+SUSHI sushi SushiSwap 2.9 2020-09-01
+WIF dogwifcoin dogwifhat 1.9 2024-03-05
+FTT ftx-token FTX_Token 2.2
+"""
+STABLECOINS = (
+    "USDC usd-coin USDC|TUSD true-usd TrueUSD|DAI dai Dai|FDUSD first-digital-usd First_Digital_USD 2023-07-26"
+)
+INVENTED_ENDINGS_REFUSED = ("UP", "DOWN", "BULL", "BEAR", "USD", "EUR", "BTC", "ETH", "BNB", "TRY")
+# Tickers that classifications know as something else than a coin.
+TAKEN = (
+    "LUNA WBTC WBETH BETH BNSOL PAXG XAUT EUR GBP AUD TRY BRL RUB UAH NGN ZAR PLN RON ARS JPY MXN COP CZK IDRT BIDR "
+    "BVND USD USDT USDC TUSD DAI FDUSD UST USTC BUSD VAI SUSD PAX USDP USDE COCOS DREP SUN QUICK STRAX VIDT BTCUP"
+)
+
+
+def assets(seed: int, size: int) -> dict[str, Asset]:
+    """`size` base assets, the greatest first; the classes that a flow metric must tell apart always among them."""
+    found: list[Asset] = []
+    for line in WELL_KNOWN.split("\n")[1:-1]:
+        name, coin_id, title, price, *day = line.split()
+        found.append(_coin(seed, len(found), name, coin_id, title.replace("_", " "), float(price), day))
+    special = _special(seed)
+    found = found[: max(2, size - len(special))]
+    found += _invented(seed, size - len(special) - len(found), {asset.name for asset in found} | {*TAKEN.split()})
+    return {asset.name: asset for asset in found + special}
+
+
+def _volume(rank: int) -> float:
+    """Dollars of an ordinary day, by rank: BTC and ETH apart, then a long tail."""
+    return (2.0e9, 1.2e9)[rank] if rank < 2 else 1.5e9 / (rank + 1) ** 0.9
+
+
+def _coin(seed: int, rank: int, name: str, coin_id: str, title: str, price: float, day: Sequence[str]) -> Asset:
+    volume = _volume(rank)
+    first = day_index(day[0]) if day else 0
+    end = day_index("2022-11-15") if name == "FTT" else None
+    supply = {"BTC": 18_130_000.0, "ETH": 109_100_000.0}.get(name) or round(volume * 9 / price, -3)
+    return Asset(name, "coin", price, volume, coin_id, title, first, end, supply)
+
+
+def _special(seed: int) -> list[Asset]:
+    found = []
+    for line in STABLECOINS.split("|"):
+        name, coin_id, title, *day = line.split()
+        first = day_index(day[0]) if day else 0
+        found.append(Asset(name, "stablecoin", 1.0, 4e7, coin_id, title.replace("_", " "), first))
+    new = Asset("LUNA", "coin", 8.9, 3e7, "terra-luna-2", "Terra", day_index("2022-05-31"), supply=2.1e8)
+    old = replace(new, price=0.55, volume_usd=9e7, coin_id="terra-luna", first=day_index("2020-08-21"), supply=4e8)
+    return found + [
+        replace(old, end=day_index("2022-05-14"), reborn=new),
+        Asset("EUR", "fiat", 1.12, 1.5e7),
+        Asset("PAXG", "gold", 1530.0, 8e6, "pax-gold", "PAX Gold", day_index("2020-08-28"), supply=120_000.0),
+        Asset(
+            "WBTC", "wrapped", 7200.0, 1e7, "wrapped-bitcoin", "Wrapped Bitcoin", day_index("2023-03-31"), supply=15e4
+        ),
+        Asset("BTCUP", "leveraged", 10.0, 2e7, first=day_index("2020-05-14"), end=day_index("2024-02-28")),
+    ]
+
+
+def _invented(seed: int, count: int, taken: set[str]) -> list[Asset]:
+    found: list[Asset] = []
+    random = stream(0, "names")
+    while len(found) < count:
+        name = "".join(_syllable(random) for _ in range(random.integers(1, 4)))[: random.integers(3, 6)].upper()
+        if len(name) < 3 or name in taken or name.endswith(INVENTED_ENDINGS_REFUSED):
+            continue
+        taken.add(name)
+        draw = stream(seed, "listing", name)
+        price = float(10 ** draw.uniform(-1.3, 1.2))
+        first = 0 if draw.random() < 0.3 else int(draw.integers(60, 2050))
+        end = first + int(draw.integers(250, 1700)) if draw.random() < 0.18 else None
+        volume = _volume(len(WELL_KNOWN.split("\n")) + len(found)) * float(draw.uniform(0.5, 1.6))
+        supply = round(volume * 9 / price, -3)
+        found.append(Asset(name, "coin", price, volume, name.lower(), name.title(), first, end, supply))
+    return found
+
+
+ONSETS = "b c d f g k l m n p r s t v x z br dr fl gr kr pl st tr"
+
+
+def _syllable(random: np.random.Generator) -> str:
+    return (
+        str(random.choice(ONSETS.split()))
+        + str(random.choice(list("aeiou")))
+        + str(random.choice(["", "", "n", "r", "x", "l", "s"]))
+    )
+
+
+def pairs(listed: dict[str, Asset]) -> dict[str, Pair]:
+    """Everything against USDT; the greatest also against coins, fiat and another dollar; TRY is the inverse pair."""
+    coins = [asset.name for asset in listed.values() if asset.kind == "coin"]
+    found = [Pair(name, "USDT", 1.0) for name in listed]
+    found.append(Pair("USDT", "TRY", 1.0, day_index("2020-02-12")))
+    others = (
+        ("BTC", 25, 0.04, 0),
+        ("ETH", 9, 0.015, 0),
+        ("BNB", 12, 0.01, 0),
+        ("EUR", 8, 0.02, day_index("2020-01-03")),
+        ("TRY", 12, 0.03, day_index("2020-02-12")),
+        ("USDC", 10, 0.05, day_index("2023-03-12")),
+    )
+    for quote, count, share, first in others:
+        for base in coins[:count]:
+            # A coin is not quoted in itself nor in one that ranks below it.
+            if quote not in coins[: coins.index(base) + 1 if base != quote else count] and quote in coins:
+                continue
+            if base != quote:
+                found.append(Pair(base, quote, share, first))
+    return {pair.symbol: pair for pair in found}
