@@ -1,0 +1,99 @@
+"""What a check found, as plain data that travels through JSON."""
+
+import math
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from datetime import date, datetime
+from decimal import Decimal
+from typing import Any
+
+from orchestration.expectations.suite import CRITICAL
+
+
+def plain(value: Any) -> Any:
+    """`value` as JSON can hold it: decimals and days as text, NaN and Infinity as text."""
+    if isinstance(value, Decimal):
+        return format(value, "f")
+    if isinstance(value, datetime | date):
+        return value.isoformat()
+    if isinstance(value, float) and not math.isfinite(value):
+        return str(value)
+    if isinstance(value, Mapping):
+        return {str(key): plain(item) for key, item in value.items()}
+    if isinstance(value, list | tuple | set):
+        return [plain(item) for item in value]
+    if value is None or isinstance(value, str | int | float | bool):
+        return value
+    return plain(value.item()) if hasattr(value, "item") else str(value)
+
+
+@dataclass(frozen=True)
+class Failure:
+    """One expectation that did not hold. `rows`: positions of the failing rows in the table, all of them;
+    empty for an expectation on the whole table. `sample`: what the first failing rows hold."""
+
+    check: str
+    expectation: str
+    column: str
+    why: str
+    severity: str
+    unexpected_count: int
+    row_level: bool = True
+    rows: list[int] = field(default_factory=list, repr=False)
+    sample: list[dict[str, Any]] = field(default_factory=list)
+    observed: Any = None
+
+    @property
+    def message(self) -> str:
+        """One line: what failed, how often, why it matters, the first case."""
+        what = f"{self.check} {self.column}".strip() or self.expectation
+        count = f"{self.unexpected_count:,} row{'s' if self.unexpected_count != 1 else ''}: " if self.row_level else ""
+        seen = f" (found {self.observed})" if self.observed is not None else ""
+        case = ", ".join(f"{name}={value}" for name, value in self.sample[0].items()) if self.sample else ""
+        return f"{what}: {count}{self.why}{seen}{f' E.g. {case}' if case else ''}"
+
+
+@dataclass(frozen=True)
+class Report:
+    """The outcome of one suite on one table. `passed`: nothing failed, warnings included."""
+
+    suite: str
+    passed: bool
+    row_count: int
+    failures: list[Failure]
+    seconds: float
+
+    @property
+    def blocking(self) -> bool:
+        """Whether anything critical failed."""
+        return any(failure.severity == CRITICAL for failure in self.failures)
+
+    @property
+    def refuses_window(self) -> bool:
+        """Whether something critical failed that no row can be blamed for."""
+        return any(failure.severity == CRITICAL and not failure.row_level for failure in self.failures)
+
+    @property
+    def refused_rows(self) -> dict[int, str]:
+        """Rows for the quarantine with the reason, all reasons of a row in one text."""
+        reasons: dict[int, list[str]] = {}
+        for failure in self.failures:
+            if failure.severity == CRITICAL and failure.row_level:
+                reason = f"{failure.check} {failure.column}: {failure.why}".strip()
+                for row in failure.rows:
+                    reasons.setdefault(row, []).append(reason)
+        return {row: "; ".join(reasons[row]) for row in sorted(reasons)}
+
+    @property
+    def message(self) -> str:
+        if self.passed:
+            return f"{self.suite}: {self.row_count:,} rows, all expectations hold"
+        return "\n".join([f"{self.suite}: {self.row_count:,} rows", *(f"  {each.message}" for each in self.failures)])
+
+    def to_dict(self) -> dict[str, Any]:
+        return plain(asdict(self))
+
+    @classmethod
+    def from_dict(cls, data: Mapping[str, Any]) -> "Report":
+        failures = [Failure(**failure) for failure in data["failures"]]
+        return cls(data["suite"], data["passed"], data["row_count"], failures, data["seconds"])

@@ -1,0 +1,202 @@
+"""Runs a suite on a table with Great Expectations.
+
+Importing Great Expectations takes five seconds: this module imports it on the first check, and runs send their
+tables to a warm child process (`validator`) instead of calling it themselves.
+"""
+
+import os
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from datetime import date
+from functools import cache
+from typing import TYPE_CHECKING, Any
+
+from orchestration.expectations.report import Failure, Report, plain
+from orchestration.expectations.suite import CRITICAL, WINDOW_END, WINDOW_START, Expect, Suite, Window
+
+if TYPE_CHECKING:
+    import pandas as pd
+    import pyarrow as pa
+
+SLICE = 250_000
+SAMPLE = 5
+
+
+def check(suite: Suite, frame: "pa.Table | pd.DataFrame", window: Window | None = None) -> Report:
+    """Check `frame` against `suite`. `window`: the days [start, end) that were asked for; without it, the
+    expectations that need it are left out. Row numbers in the report are positions in `frame`."""
+    import pyarrow as pa
+
+    from orchestration.expectations.columns import duplicate_rows
+
+    started = time.monotonic()
+    table = frame if isinstance(frame, pa.Table) else pa.Table.from_pandas(frame, preserve_index=False)
+    failures = _missing_columns(suite, table)
+    if not failures:
+        prepared = suite.prepare(table) if suite.prepare else table
+        expectations = [each for each in suite.expectations if window or not each.needs_window]
+        found = [_Found(each) for each in expectations]
+        _judge(suite, prepared, found, window)
+        duplicates = duplicate_rows(prepared, suite.grain) if suite.grain else []
+        failures = [each.failure(prepared, suite.grain) for each in found if each.failed]
+        if duplicates:
+            failures.insert(0, _duplicated(suite, prepared, duplicates))
+    return Report(suite.name, not failures, table.num_rows, failures, round(time.monotonic() - started, 4))
+
+
+@cache
+def warm_up() -> Any:
+    """Import Great Expectations and make the one batch definition that every check reuses."""
+    # Great Expectations reads this while it is imported, and would otherwise call home.
+    os.environ["GX_ANALYTICS_ENABLED"] = "false"
+    import great_expectations as gx
+
+    context = gx.get_context(mode="ephemeral")
+    context.variables.progress_bars = {"globally": False}  # type: ignore[assignment]
+    asset = context.data_sources.add_pandas("frames").add_dataframe_asset("frame")
+    return asset.add_batch_definition_whole_dataframe("whole")
+
+
+@dataclass
+class _Found:
+    """What the slices of a table said about one expectation."""
+
+    expect: Expect
+    failed: bool = False
+    count: int = 0
+    rows: list[int] = field(default_factory=list)
+    observed: Any = None
+    error: str = ""
+
+    def add(self, result: Any, offset: int) -> None:
+        self.failed = True
+        self.error = self.error or _error_of(result)
+        details = result.result or {}
+        self.observed = details.get("observed_value")
+        self.count += details.get("unexpected_count") or 0
+        self.rows += [int(row) + offset for row in details.get("unexpected_index_list") or ()]
+
+    def failure(self, table: "pa.Table", grain: tuple[str, ...]) -> Failure:
+        expect = self.expect
+        shown = dict.fromkeys((*grain, *(expect.shows or expect.columns)))
+        sample = table.select(list(shown)).take(self.rows[:SAMPLE]).to_pylist() if self.rows else []
+        why = f"{expect.why} (could not be evaluated: {self.error})" if self.error else expect.why
+        return Failure(
+            check=expect.check,
+            expectation=expect.name,
+            column=", ".join(expect.columns),
+            why=why,
+            severity=expect.severity,
+            unexpected_count=self.count,
+            row_level=expect.row_level and not self.error,
+            rows=self.rows,
+            sample=plain(sample),
+            observed=plain(self.observed),
+        )
+
+
+def _error_of(result: Any) -> str:
+    info = result.exception_info or {}
+    if "raised_exception" in info:
+        return str(info.get("exception_message") or "unknown error") if info["raised_exception"] else ""
+    return "; ".join(str(each.get("exception_message")) for each in info.values() if each.get("raised_exception"))
+
+
+def _missing_columns(suite: Suite, table: "pa.Table") -> list[Failure]:
+    missing = [name for name in suite.columns if name not in table.column_names]
+    if not missing:
+        return []
+    why = f"{suite.name} cannot be checked without {', '.join(missing)}."
+    return [Failure("schema", "columns_present", ", ".join(missing), why, CRITICAL, len(missing), row_level=False)]
+
+
+def _duplicated(suite: Suite, table: "pa.Table", rows: list[int]) -> Failure:
+    keys = list(suite.grain)
+    return Failure(
+        check="grain",
+        expectation="grain_is_unique",
+        column=", ".join(keys),
+        why=suite.title,
+        severity=CRITICAL,
+        unexpected_count=len(rows),
+        rows=rows,
+        sample=plain(table.select(keys).take(rows[:SAMPLE]).to_pylist()),
+    )
+
+
+def _judge(suite: Suite, table: "pa.Table", found: list[_Found], window: Window | None) -> None:
+    """Let Great Expectations judge the table, in one go where it is small, else by slices.
+
+    What is said of a whole table (its number of rows) is judged apart, on the whole of it."""
+    whole = [each for each in found if not each.expect.row_level]
+    by_row = [each for each in found if each.expect.row_level]
+    if table.num_rows <= SLICE:
+        _run(suite, table, 0, found, window)
+        return
+    if whole:
+        _run(suite, table.select([suite.columns[0]]), 0, whole, window)
+    for offset in range(0, table.num_rows, SLICE):
+        _run(suite, table.slice(offset, SLICE), offset, by_row, window)
+
+
+def _run(suite: Suite, table: "pa.Table", offset: int, found: list[_Found], window: Window | None) -> None:
+    batch = warm_up().get_batch(batch_parameters={"dataframe": _to_frame(table, found)})
+    # Naming the failing rows doubles the cost, so only what failed is asked again.
+    failing = [
+        found[position]
+        for position, result in _results(suite, batch, found, "BOOLEAN_ONLY", window)
+        if not result.success
+    ]
+    if failing:
+        for position, result in _results(suite, batch, failing, "COMPLETE", window):
+            failing[position].add(result, offset)
+
+
+def _results(
+    suite: Suite, batch: Any, found: list[_Found], detail: str, window: Window | None
+) -> Iterator[tuple[int, Any]]:
+    import great_expectations as gx
+
+    expectations = [_to_gx(each.expect, position, window) for position, each in enumerate(found)]
+    result = batch.validate(
+        gx.ExpectationSuite(name=suite.name, expectations=expectations),
+        result_format={"result_format": detail, "include_unexpected_rows": False, "partial_unexpected_count": 0},
+    )
+    for each in result.results:
+        yield each.expectation_config.meta["position"], each
+
+
+def _to_gx(expect: Expect, position: int, window: Window | None) -> Any:
+    import great_expectations.expectations as gxe
+
+    limits: dict[str, date] = dict(zip((WINDOW_START, WINDOW_END), window, strict=True)) if window else {}
+    kwargs = {}
+    for name, value in expect.kwargs.items():
+        value = limits.get(value, value) if isinstance(value, str) else value
+        kwargs[name] = _day_number(value) if isinstance(value, date) else value
+    return getattr(gxe, expect.name)(
+        **kwargs, notes=expect.why, severity=expect.severity, meta={"position": position, "check": expect.check}
+    )
+
+
+def _to_frame(table: "pa.Table", found: list[_Found]) -> "pd.DataFrame":
+    """The columns that Great Expectations looks at. Decimals become float64 here and nowhere else."""
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    names = dict.fromkeys(name for each in found for name in each.expect.columns) or {table.column_names[0]: None}
+    chosen = {}
+    for name in names:
+        column = table[name]
+        if pa.types.is_decimal(column.type):
+            column = pc.cast(column, pa.float64())
+        elif pa.types.is_temporal(column.type):
+            column = pc.cast(pc.cast(pc.cast(column, pa.date32()), pa.int32()), pa.int64())
+        chosen[name] = column
+    return pa.table(chosen).to_pandas()
+
+
+def _day_number(day: date) -> int:
+    """Days since 1970-01-01, as Arrow stores them: Great Expectations compares dates row by row, numbers at once."""
+    return day.toordinal() - date(1970, 1, 1).toordinal()

@@ -1,0 +1,72 @@
+"""The child process that keeps Great Expectations warm: `python -m orchestration.expectations.worker`.
+
+One JSON line on stdin asks for checks, one JSON line on stdout answers:
+
+    {"checks": [{"suite": "raw_spot_flows", "path": "/…/1.arrow", "window": ["2025-06-01", "2025-07-01"]}]}
+    {"reports": [{…}]}    or    {"error": "traceback"}
+
+`{"quit": true}` ends it, and so does the end of stdin: a worker never outlives its parent. Everything that
+libraries print goes to stderr.
+"""
+
+import json
+import os
+import shutil
+import sys
+from collections.abc import Callable
+from datetime import date
+from typing import Any
+
+
+def answer_requests(requests: Any, answer: Callable[[dict[str, Any]], None]) -> bool:
+    """Answer until told to quit (True) or until nobody is left to ask (False)."""
+    for line in requests:
+        request = json.loads(line)
+        if request.get("quit"):
+            return True
+        try:
+            reply = {"reports": [_check(each) for each in request["checks"]]}
+        except Exception:
+            import traceback
+
+            reply = {"error": traceback.format_exc()}
+        answer(reply)
+    return False
+
+
+def _check(request: dict[str, Any]) -> dict[str, Any]:
+    import pyarrow as pa
+
+    from orchestration.expectations.registry import SUITES
+    from orchestration.expectations.validate import check
+
+    with pa.memory_map(request["path"]) as source:
+        table = pa.ipc.open_file(source).read_all()
+    start, end = request["window"] or (None, None)
+    window = (date.fromisoformat(start), date.fromisoformat(end)) if start and end else None
+    return check(SUITES[request["suite"]], table, window).to_dict()
+
+
+def main() -> None:
+    # The answers get a descriptor of their own, and descriptor 1 becomes stderr: libraries may print.
+    with os.fdopen(os.dup(1), "w", encoding="utf-8") as answers:
+        os.dup2(2, 1)
+
+        def answer(reply: dict[str, Any]) -> None:
+            answers.write(json.dumps(reply, allow_nan=False) + "\n")
+            answers.flush()
+
+        from orchestration.expectations.validate import warm_up
+
+        warm_up()
+        try:
+            told_to_quit = answer_requests(sys.stdin, answer)
+        except BrokenPipeError:
+            told_to_quit = False
+    if not told_to_quit and len(sys.argv) > 1:
+        # The parent was killed: its folder is nobody's now.
+        shutil.rmtree(sys.argv[1], ignore_errors=True)
+
+
+if __name__ == "__main__":
+    main()
