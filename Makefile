@@ -1,0 +1,75 @@
+# make run and make test need Python >= 3.11, make and a package index; the rest is set up here.
+.DEFAULT_GOAL := help
+.PHONY: help setup run test check ui bench lock clean
+
+BIN := .venv/bin
+STAMP := .venv/.installed
+MANIFEST := dbt_project/target/manifest.json
+# Folders are listed too: a deleted model changes only its folder.
+DBT_SOURCES := $(shell find dbt_project -mindepth 1 \( -name target -o -name logs \) -prune -o -print 2>/dev/null)
+PYTHON ?= $(shell for p in python3 python3.13 python3.12 python3.11 python3.14; do \
+	if $$p -c 'import sys, venv; sys.exit(sys.version_info < (3, 11))' >/dev/null 2>&1; then command -v $$p; break; fi; done)
+
+export ALTFLOW_SHARED ?= ../shared
+export DO_NOT_TRACK := 1
+
+help:  ## this list
+	@sed -nE 's/^([a-z]+):.*## (.*)/make \1\t\2/p' Makefile | expand -t 14
+
+setup: $(STAMP) $(MANIFEST)  ## make .venv from requirements.lock, compile, parse the dbt project
+	@$(BIN)/python -m compileall -q orchestration
+
+run: setup  ## the main job on the generated market; gaps (exit 3) are printed and count as success
+	@code=0; $(BIN)/python -m orchestration run --source sandbox $(ARGS) || code=$$?; \
+	if [ $$code -eq 3 ]; then echo "make run: published; what is missing is named above (exit 3)"; else exit $$code; fi
+
+test: setup  ## the tests; ARGS="-k flow" chooses
+	@$(BIN)/python -m pytest $(ARGS)
+
+check: setup  ## ruff, pyright, sqlfluff
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/pyright
+	$(BIN)/sqlfluff lint --disable-progress-bar dbt_project
+
+ui: setup  ## Dagster's UI and daemon, schedules on
+	@$(BIN)/python -m orchestration ui $(ARGS)
+
+bench: setup  ## every benchmarks/bench_*.py
+	@for script in benchmarks/bench_*.py; do echo "$$script"; $(BIN)/python $$script $(ARGS) || exit 1; done
+
+lock: | $(BIN)/uv  ## requirements.lock from pyproject.toml; ARGS=--upgrade takes newer versions
+	$(BIN)/uv pip compile pyproject.toml --extra dev --universal --fork-strategy fewest --python-version 3.11 \
+		--generate-hashes --no-annotate --no-header --no-emit-index-url --no-emit-find-links --quiet \
+		--output-file requirements.lock $(ARGS)
+
+clean:  ## remove .venv and everything built; data/ stays
+	rm -rf .venv *.egg-info build dist dbt_project/target dbt_project/logs logs .pytest_cache .ruff_cache .hypothesis
+	find orchestration tests benchmarks -name __pycache__ -type d -prune -exec rm -rf {} + 2>/dev/null || true
+
+# uv comes from the lock too, by its hash. It does not read pip's settings, so pip's index is handed to it.
+$(BIN)/uv:
+	@test -n "$(PYTHON)" || { echo "altflow needs Python >= 3.11 with venv, found none: install python3.11 or newer \
+	(Debian: apt-get install python3 python3-venv) or name one: make setup PYTHON=/path/to/python3" >&2; exit 1; }
+	@echo "making .venv with $(PYTHON)"
+	@$(PYTHON) -m venv --clear .venv
+	@sed -n '/^uv==/,/[^\\]$$/p' requirements.lock > .venv/uv.txt
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes --no-deps -r .venv/uv.txt || \
+		echo "uv could not be installed; pip goes on without it"
+
+$(STAMP): requirements.lock pyproject.toml
+	@$(BIN)/python -c '' 2>/dev/null || rm -rf .venv
+	@$(MAKE) --silent --no-print-directory $(BIN)/uv
+	@echo "installing requirements.lock"
+	@index=$${UV_DEFAULT_INDEX:-$${PIP_INDEX_URL:-$$($(BIN)/python -m pip config get global.index-url 2>/dev/null)}}; \
+	if [ -n "$$index" ]; then export UV_DEFAULT_INDEX="$$index"; fi; \
+	$(BIN)/uv pip install --quiet --python $(BIN)/python --require-hashes --no-deps --compile-bytecode -r requirements.lock || \
+	{ echo "uv did not manage; once more with pip (about 90 s)"; \
+	  $(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes --no-deps -r requirements.lock; }
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-index --no-deps --no-build-isolation --editable .
+	@touch $@
+
+$(MANIFEST): $(STAMP) $(DBT_SOURCES)
+	@echo "parsing the dbt project"
+	@$(BIN)/dbt --quiet --no-version-check --no-send-anonymous-usage-stats parse --project-dir dbt_project --profiles-dir dbt_project
+	@touch $@
