@@ -88,7 +88,7 @@ def _arguments(warehouse: Path) -> list[str]:
     logs = warehouse.parent / "dbt"
     return [
         "--no-use-colors", "--log-level", "none", "--log-path", str(logs),
-        "build", "--project-dir", str(PROJECT), "--profiles-dir", str(ROOT),
+        "build", "--exclude-resource-type", "unit_test", "--project-dir", str(PROJECT), "--profiles-dir", str(ROOT),
     ]  # fmt: skip
 
 

@@ -40,6 +40,7 @@ def parse_symbols(body: Body) -> Parsed:
     Raises SourceError where the body is not an exchangeInfo."""
     info = body.data
     try:
+        server_time(body)
         symbols = info["symbols"]
         columns = {
             "exchange": [body.upstream] * len(symbols),
@@ -51,14 +52,20 @@ def parse_symbols(body: Body) -> Parsed:
             "is_listed": [True] * len(symbols),
             "body_sha256": [body.sha256] * len(symbols),
         }
-    except (KeyError, TypeError, AttributeError) as error:
-        raise SourceError(f"{body.url}: not an exchangeInfo ({error!r} is missing)") from None
-    return Parsed({SPOT_SYMBOLS.table: pa.table(columns, schema=SPOT_SYMBOLS.schema)})
+        table = pa.table(columns, schema=SPOT_SYMBOLS.schema)
+    except (KeyError, TypeError, AttributeError, ValueError) as error:
+        raise SourceError(f"{body.url}: not an exchangeInfo ({error!r})") from None
+    return Parsed({SPOT_SYMBOLS.table: table})
 
 
 def server_time(body: Body) -> datetime:
-    """The exchange's clock (naive UTC), from the same `exchangeInfo`: bars that close later are open."""
-    return _utc(body.data["serverTime"])
+    """The exchange's clock (naive UTC), from the same `exchangeInfo`: bars that close later are open.
+
+    Raises SourceError where the body has none, or one that is not in milliseconds."""
+    try:
+        return _utc(body.data["serverTime"])
+    except (KeyError, TypeError, OverflowError) as error:
+        raise SourceError(f"{body.url}: no serverTime in milliseconds ({error!r})", content=body.content) from None
 
 
 def fetch_flows(http: Http, symbol: str, window: Window, now: datetime) -> Iterator[Body]:
@@ -86,7 +93,7 @@ def fetch_flows(http: Http, symbol: str, window: Window, now: datetime) -> Itera
         opened = _rows(body)
         if len(opened) < PAGE:
             return
-        last_ms = opened[-1][0]
+        last_ms = max(row[0] for row in opened)
         if last_ms < start_ms:
             raise SourceError(f"{answer.url}: the page ends at {last_ms}, before its start: paging would never end")
         start_ms = last_ms + DAY_MS
@@ -95,9 +102,12 @@ def fetch_flows(http: Http, symbol: str, window: Window, now: datetime) -> Itera
 def parse_flows(body: Body) -> Parsed:
     """Rows of records.SPOT_FLOWS from one page of klines. Pure: bytes in, tables out.
 
-    Bars that were still open at the exchange's clock are left out; rows that no column can hold are
-    refused with a reason. Raises SourceError where the body is not a list of klines."""
+    Bars that were still open at the exchange's clock are left out, and so is a row that repeats another
+    to the letter; rows that no column can hold and bars outside of the window asked for are refused with
+    a reason. Raises SourceError where the body is not a list of klines."""
     rows = _rows(body)
+    if len({row[0] for row in rows}) < len(rows):
+        rows = [json.loads(text) for text in dict.fromkeys(map(json.dumps, rows))]
     symbol, exchange = body.context["symbol"], body.upstream
     if not rows:
         return Parsed({SPOT_FLOWS.table: SPOT_FLOWS.schema.empty_table()})
@@ -108,7 +118,7 @@ def parse_flows(body: Body) -> Parsed:
         exact = {name: amounts(columns[index]) for name, index in _AMOUNTS.items()}
         rates = {name: prices(columns[index]) for name, index in _PRICES.items()}
         texts = {f"{name}_text": pa.array(columns[index], pa.string()) for name, index in _PRICES.items()}
-    except (pa.ArrowInvalid, pa.ArrowTypeError, OverflowError) as error:
+    except (TypeError, ValueError, OverflowError, pa.ArrowException) as error:
         raise SourceError(f"{body.url}: a kline has a field of another type ({str(error)[:120]})") from None
     table = pa.table(
         {
@@ -124,12 +134,18 @@ def parse_flows(body: Body) -> Parsed:
         }
     ).select(SPOT_FLOWS.schema.names)
     reasons: dict[int, str] = {}
+    for index in pc.indices_nonzero(pc.is_null(exact["volume_quote"].values)).to_pylist():
+        reasons[index] = "volume_quote is missing"
     for name, cells in exact.items():
         for index, why in cells.bad.items():
-            reasons.setdefault(index, f"{name} {why}")
+            reasons[index] = f"{name} {why}"
     days = pc.multiply(pc.divide(opened, DAY_MS), DAY_MS)
     for index in pc.indices_nonzero(pc.not_equal(opened, days)).to_pylist():
         reasons.setdefault(index, f"opens at {columns[0][index]} ms, which is not 00:00 UTC of a day in milliseconds")
+    # Microseconds at 00:00 UTC are whole days of milliseconds too: only the window tells them apart.
+    first, end = (_ms(date.fromisoformat(body.context[name])) for name in ("start", "end"))
+    for index in pc.indices_nonzero(pc.or_(pc.less(opened, first), pc.greater_equal(opened, end))).to_pylist():
+        reasons.setdefault(index, f"opens at {columns[0][index]} ms, outside of the days that were asked for")
     refused = [
         Refused(SPOT_FLOWS.table, f"{exchange} {symbol} {rows[i][0]}", why, json.dumps(rows[i]))
         for i, why in sorted(reasons.items())
@@ -151,8 +167,8 @@ def _rows(body: Body) -> list[list]:
     if not isinstance(rows, list):
         raise SourceError(f"{body.url}: {str(rows)[:200]} instead of klines", content=body.content)
     for row in rows:
-        if type(row) is not list or len(row) != 12 or type(row[0]) is not int:
-            raise SourceError(f"{body.url}: {str(row)[:120]} is not a kline of 12 fields")
+        if type(row) is not list or len(row) != 12 or not type(row[0]) is type(row[6]) is type(row[8]) is int:
+            raise SourceError(f"{body.url}: {str(row)[:120]} is not a kline of 12 fields", content=body.content)
     return rows
 
 

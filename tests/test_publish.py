@@ -1,0 +1,197 @@
+"""What analysts read: whole at every moment, the old snapshot or the new one, whoever reads and however they die."""
+
+import json
+import multiprocessing
+import os
+import signal
+import subprocess
+import sys
+import time
+from datetime import date
+from pathlib import Path
+
+import duckdb
+import pytest
+
+from orchestration import publish
+from orchestration.settings import Settings
+from orchestration.sources.body import Window
+from orchestration.warehouse import Warehouse
+
+READERS, PUBLISHES = 8, 20
+
+
+@pytest.fixture
+def settings(tmp_path) -> Settings:
+    return Settings(source="sandbox", data_dir=tmp_path)
+
+
+@pytest.fixture
+def warehouse(settings) -> Warehouse:
+    """A warehouse with the marts that publishing reads, each row marked with the run that built it."""
+    warehouse = Warehouse(settings.warehouse_path)
+    warehouse.prepare(settings)
+    warehouse.begin_run("run-0", settings, Window(date(2026, 1, 1), date(2026, 1, 3)), "test")
+    build_marts(warehouse, 0)
+    return warehouse
+
+
+def build_marts(warehouse: Warehouse, number: int, value: str = "-1.5", rows: int = 2000) -> None:
+    """What dbt leaves behind, small: `number` marks every row."""
+    with warehouse.open() as con:
+        con.execute("CREATE SCHEMA IF NOT EXISTS marts")
+        con.execute(
+            "CREATE OR REPLACE TABLE marts.run_info AS SELECT run_id, source, synthetic, first_date, last_date, "
+            "code_version, NULL::TIMESTAMP AS published_at FROM raw.runs LIMIT 1"
+        )
+        con.execute("COMMENT ON TABLE marts.run_info IS 'One row. It''s the run.'")
+        con.execute("CREATE OR REPLACE TABLE marts.published_headlines AS FROM raw.published_headlines")
+        flow = (
+            "DATE '2026-01-01' + i::INT AS utc_date, 1::DECIMAL(38, 8) AS net_taker_usd, "
+            f"9::DECIMAL(38, 8) AS volume_usd, {number} AS number"
+        )
+        con.execute(
+            "CREATE OR REPLACE TABLE marts.daily_altcoin_flow AS SELECT 'rolling_365d.ex_btc_eth.all.all' AS definition_id, "
+            "'rolling_365d' AS window_name, 'ex_btc_eth' AS universe, 'all' AS quotes, 'all' AS trust, 'all' AS panel, "
+            f"1 AS symbol_count, 1.0 AS coverage_ratio, ({value})::DECIMAL(38, 8) + i AS window_net_taker_usd, {flow} "
+            f"FROM range({rows}) t(i)"
+        )
+        con.execute(
+            "CREATE OR REPLACE TABLE marts.daily_asset_flows AS SELECT 'SOL' AS base_asset, 'ALT' AS flow_group, "
+            f"{flow} FROM range({rows}) t(i)"
+        )
+        con.execute(
+            "CREATE OR REPLACE TABLE marts.daily_symbol_flows AS SELECT 'binance' AS exchange, 'SOLUSDT' AS symbol, "
+            f"'ALT' AS flow_group, {flow} FROM range({rows}) t(i)"
+        )
+
+
+def test_the_published_file_is_read_only_carries_comments_and_one_run_id(warehouse, settings):
+    manifest = publish.publish(warehouse, settings, "run-1")
+    path = settings.published_dir / "marts.duckdb"
+    assert oct(path.stat().st_mode & 0o777) == "0o444"
+    with publish.open_published(settings) as con:
+        assert con.execute("SELECT run_id, published_at IS NOT NULL FROM run_info").fetchall() == [("run-1", True)]
+        assert con.execute("SELECT run_id FROM marts.run_info").fetchall() == [("run-1",)]
+        comments = con.execute("SELECT comment FROM duckdb_tables() WHERE table_name = 'run_info'").fetchall()
+        assert comments == [("One row. It's the run.",)]
+        macros = con.execute("SELECT function_name FROM duckdb_functions() WHERE NOT internal").fetchall()
+        assert {"cumulative_flow", "top_sellers", "flow_by_exchange", "asset_history", "flow_as_of"} <= {
+            name for (name,) in macros
+        }
+    assert json.loads((settings.published_dir / "manifest.json").read_text()) == manifest
+    assert manifest["run_id"] == "run-1"
+    parquet = settings.published_dir / "parquet" / "run_info.parquet"
+    assert duckdb.sql(f"SELECT run_id FROM '{parquet}'").fetchall() == [("run-1",)]
+    assert manifest["tables"]["daily_altcoin_flow"] == 2000
+
+
+def test_headlines_are_appended_when_they_change_and_never_recomputed(warehouse, settings):
+    publish.publish(warehouse, settings, "run-1")
+    build_marts(warehouse, 1)
+    publish.publish(warehouse, settings, "run-2")
+    build_marts(warehouse, 2, value="-7")
+    time.sleep(1.1)  # published_at has whole seconds
+    publish.publish(warehouse, settings, "run-3")
+    with publish.open_published(settings) as con:
+        counts = con.execute("SELECT run_id, count(*) FROM published_headlines GROUP BY 1 ORDER BY 1").fetchall()
+        assert counts == [("run-1", 2000), ("run-3", 2000)]
+        values = con.execute(
+            "SELECT value FROM published_headlines WHERE utc_date = '2026-01-01' ORDER BY published_at"
+        ).fetchall()
+        assert [str(value) for (value,) in values] == ["-1.50000000", "-7.00000000"]
+
+
+def test_a_publish_cut_short_after_the_swap_keeps_its_headlines(warehouse, settings, monkeypatch):
+    monkeypatch.setattr(publish, "_swap_parquet", lambda *_: (_ for _ in ()).throw(KeyboardInterrupt()))
+    with pytest.raises(KeyboardInterrupt):
+        publish.publish(warehouse, settings, "run-1")
+    monkeypatch.undo()
+    publish.note_headlines(warehouse, settings)  # what every run does first
+    build_marts(warehouse, 1)
+    publish.publish(warehouse, settings, "run-2")
+    with publish.open_published(settings) as con:
+        assert con.execute("SELECT DISTINCT run_id FROM published_headlines").fetchall() == [("run-1",)]
+        assert con.execute("SELECT run_id FROM run_info").fetchall() == [("run-2",)]
+    assert json.loads((settings.published_dir / "manifest.json").read_text())["run_id"] == "run-2"
+    assert not list(settings.published_dir.glob(".*"))
+
+
+def _read_until(path: str, stop, results) -> None:
+    reads, problems = 0, []
+    while not stop.is_set():
+        try:
+            con = duckdb.connect(path, read_only=True)
+            with con:
+                run = con.execute("SELECT run_id FROM run_info").fetchall()
+                numbers = con.execute(
+                    "SELECT DISTINCT number FROM daily_altcoin_flow UNION ALL SELECT DISTINCT number FROM "
+                    "daily_asset_flows UNION ALL SELECT DISTINCT number FROM daily_symbol_flows"
+                ).fetchall()
+                if [(f"run-{number}",) for (number,) in numbers] != run * 3:
+                    problems.append(f"mixed: {run} {numbers}")
+            reads += 1
+        except Exception as error:
+            problems.append(repr(error))
+    results.put((reads, problems))
+
+
+def test_readers_see_whole_snapshots_during_twenty_publishes(warehouse, settings):
+    build_marts(warehouse, 0)
+    publish.publish(warehouse, settings, "run-0")
+    context = multiprocessing.get_context("spawn")
+    stop, results = context.Event(), context.Queue()
+    path = str(settings.published_dir / "marts.duckdb")
+    readers = [context.Process(target=_read_until, args=(path, stop, results)) for _ in range(READERS)]
+    for reader in readers:
+        reader.start()
+    for number in range(1, PUBLISHES + 1):
+        build_marts(warehouse, number)
+        publish.publish(warehouse, settings, f"run-{number}")
+    time.sleep(0.5)
+    stop.set()
+    outcomes = [results.get(timeout=30) for _ in readers]
+    for reader in readers:
+        reader.join(30)
+    assert [problem for _, problems in outcomes for problem in problems] == []
+    assert all(reads > 0 for reads, _ in outcomes)
+    assert len(list(settings.published_dir.glob("parquet.*"))) <= 2
+
+
+WRITER = """
+import duckdb, os, signal, sys
+path = sys.argv[1]
+os.chmod(path, 0o644)
+con = duckdb.connect(path)
+con.execute("SET checkpoint_threshold = '1GB'")
+con.execute("CREATE TABLE vandal AS SELECT range AS i FROM range(100000)")
+con.execute("INSERT INTO vandal SELECT range FROM range(1000)")
+os.kill(os.getpid(), signal.SIGKILL)
+"""
+
+
+def test_a_reader_that_opened_for_writing_and_died_bricks_nobody(warehouse, settings):
+    publish.publish(warehouse, settings, "run-0")
+    path = settings.published_dir / "marts.duckdb"
+    killed = subprocess.run([sys.executable, "-c", WRITER, str(path)])
+    assert killed.returncode == -signal.SIGKILL
+    wal = path.with_name(path.name + ".wal")
+    assert wal.exists(), "the test must leave the log that bricks readers"
+    build_marts(warehouse, 1)
+    publish.publish(warehouse, settings, "run-1")
+    assert not wal.exists()
+    with publish.open_published(settings) as con:
+        assert con.execute("SELECT run_id FROM run_info").fetchall() == [("run-1",)]
+        assert con.execute("SELECT count(*) FROM duckdb_tables() WHERE table_name = 'vandal'").fetchall() == [(0,)]
+
+
+def test_nothing_to_publish_is_said_and_nothing_is_touched(tmp_path):
+    settings = Settings(source="sandbox", data_dir=tmp_path)
+    warehouse = Warehouse(settings.warehouse_path)
+    warehouse.prepare(settings)
+    with pytest.raises(publish.PublishError, match="no marts"):
+        publish.publish(warehouse, settings, "run-1")
+    assert not (settings.published_dir / "marts.duckdb").exists()
+    with pytest.raises(publish.NothingPublished, match="altflow run"):
+        publish.open_published(settings)
+    assert os.listdir(Path(tmp_path)) != []
