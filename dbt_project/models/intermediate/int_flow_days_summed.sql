@@ -1,0 +1,22 @@
+-- Down to a few rows a day before anything is multiplied by the definitions.
+with symbol_days as (select * from {{ ref('int_symbol_days_expected') }}),
+
+flows as (select * from {{ ref('int_spot_flows_converted') }})
+
+select
+    symbol_days.exchange,
+    symbol_days.utc_date,
+    symbol_days.flow_group,
+    symbol_days.is_usd_pegged_quote,
+    symbol_days.is_trusted,
+    sum(flows.net_taker_usd) as net_taker_usd,
+    sum(flows.volume_usd) filter (where flows.net_taker_usd is not null) as volume_usd,
+    count(flows.net_taker_usd) as symbol_count,
+    count(*) as expected_count
+from symbol_days
+left join flows
+    on
+        symbol_days.exchange = flows.exchange
+        and symbol_days.symbol = flows.symbol
+        and symbol_days.utc_date = flows.utc_date
+group by all

@@ -1,0 +1,96 @@
+with flows as (select * from {{ ref('stg_spot_flows') }}),
+
+symbols as (select * from {{ ref('stg_spot_symbols') }}),
+
+gaps as (
+    select * from {{ ref('stg_gaps') }}
+    where dataset = 'spot_flows'
+),
+
+asked as (
+    select * from {{ ref('stg_asked') }}
+    where dataset = 'spot_flows'
+),
+
+run as (select * from {{ ref('int_run_selected') }}),
+
+bars as (
+    select
+        exchange,
+        symbol,
+        min(utc_date) as first_bar_date,
+        max(utc_date) as last_bar_date
+    from flows
+    group by exchange, symbol
+),
+
+days as (
+    select
+        exchange,
+        utc_date,
+        count(*) as observed_count
+    from flows
+    group by exchange, utc_date
+),
+
+births as (
+    select
+        exchange,
+        first_bar_date as utc_date,
+        count(*) as born_count
+    from bars
+    group by exchange, first_bar_date
+),
+
+-- Where half of the day's symbols are new, the recording begins, not the listing.
+mass_births as (
+    select
+        days.exchange,
+        days.utc_date
+    from days
+    inner join births on days.exchange = births.exchange and days.utc_date = births.utc_date
+    where births.born_count * 2 >= days.observed_count
+),
+
+-- Nothing has ever been answered about such a symbol: it is missing on every day that was asked for.
+asked_in_vain as (
+    select
+        symbols.exchange,
+        symbols.symbol,
+        min(greatest(coalesce(gaps.start_date, run.first_date), run.first_date)) as expected_from_date,
+        max(least(coalesce(gaps.end_date - 1, run.last_date), run.last_date)) as expected_to_date
+    from symbols
+    inner join gaps on symbols.exchange = gaps.upstream and symbols.symbol = gaps.scope
+    cross join run
+    where
+        not exists (
+            select 1 from asked
+            where symbols.exchange = asked.upstream and symbols.symbol = asked.scope
+        )
+    group by symbols.exchange, symbols.symbol
+)
+
+select
+    symbols.exchange,
+    symbols.symbol,
+    symbols.base_asset,
+    symbols.quote_asset,
+    bars.first_bar_date,
+    bars.last_bar_date,
+    mass_births.utc_date is not null as is_left_censored,
+    case
+        when bars.symbol is null then asked_in_vain.expected_from_date
+        when mass_births.utc_date is not null then least(run.first_date, bars.first_bar_date)
+        else bars.first_bar_date
+    end as expected_from_date,
+    case
+        when bars.symbol is null then asked_in_vain.expected_to_date
+        when symbols.is_trading and symbols.is_listed then greatest(run.last_date, bars.last_bar_date)
+        else bars.last_bar_date
+    end as expected_to_date
+from symbols
+cross join run
+left join bars on symbols.exchange = bars.exchange and symbols.symbol = bars.symbol
+left join mass_births on bars.exchange = mass_births.exchange and bars.first_bar_date = mass_births.utc_date
+left join asked_in_vain on symbols.exchange = asked_in_vain.exchange and symbols.symbol = asked_in_vain.symbol
+where bars.symbol is not null or asked_in_vain.symbol is not null

@@ -1,0 +1,129 @@
+with days as (select * from {{ ref('int_days_listed') }}),
+
+symbol_days as (select * from {{ ref('int_symbol_days_expected') }}),
+
+flows as (select * from {{ ref('int_spot_flows_converted') }}),
+
+warehouse as (select * from {{ source('raw', 'warehouse_info') }}),
+
+asked as (
+    select * from {{ ref('stg_asked') }}
+    where dataset = 'spot_flows'
+),
+
+gaps as (
+    select * from {{ ref('stg_gaps') }}
+    where dataset = 'spot_flows'
+),
+
+observed as (
+    select
+        symbol_days.exchange,
+        symbol_days.symbol,
+        symbol_days.utc_date,
+        flows.symbol is not null as is_present
+    from symbol_days
+    left join flows
+        on
+            symbol_days.exchange = flows.exchange
+            and symbol_days.symbol = flows.symbol
+            and symbol_days.utc_date = flows.utc_date
+),
+
+exchange_days as (
+    select
+        exchange,
+        utc_date,
+        count(*) as expected_count,
+        count(*) filter (where is_present) as present_count
+    from observed
+    group by exchange, utc_date
+),
+
+-- What failed later than the last answer for that day is a gap; what was answered without a row is an absence.
+explained as (
+    select
+        missing.exchange,
+        missing.symbol,
+        missing.utc_date,
+        case
+            when max(gaps.noticed_at) is not null then arg_max(gaps.reason, gaps.noticed_at)
+            when not bool_or(asked.scope is not null) then 'unknown'
+            when any_value(warehouse.source) = 'recorded' then 'not_recorded'
+            when any_value(exchange_days.present_count) > 0 then 'halted'
+            else 'venue_outage'
+        end as reason
+    from observed as missing
+    inner join exchange_days
+        on missing.exchange = exchange_days.exchange and missing.utc_date = exchange_days.utc_date
+    cross join warehouse
+    left join asked
+        on
+            missing.exchange = asked.upstream
+            and missing.symbol = asked.scope
+            and missing.utc_date >= asked.start_date
+            and missing.utc_date < asked.end_date
+    left join gaps
+        on
+            missing.exchange = gaps.upstream
+            and missing.symbol = gaps.scope
+            and missing.utc_date >= coalesce(gaps.start_date, missing.utc_date)
+            and missing.utc_date < coalesce(gaps.end_date, missing.utc_date + 1)
+            and gaps.noticed_at > coalesce(asked.answered_at, timestamp '1970-01-01')
+    where not missing.is_present
+    group by missing.exchange, missing.symbol, missing.utc_date
+),
+
+reason_counts as (
+    select
+        exchange,
+        utc_date,
+        reason,
+        count(*) as missing_count
+    from explained
+    group by exchange, utc_date, reason
+),
+
+reasons as (
+    select
+        exchange,
+        utc_date,
+        reason
+    from reason_counts
+    qualify row_number() over (partition by exchange, utc_date order by missing_count desc, reason asc) = 1
+),
+
+-- An exchange that has never answered shows too.
+exchanges as (
+    select exchange from symbol_days
+    union
+    select upstream as exchange from gaps
+),
+
+exchange_gaps as (
+    select
+        upstream as exchange,
+        arg_max(reason, noticed_at) as reason
+    from gaps
+    group by upstream
+)
+
+select
+    exchanges.exchange,
+    'spot_flows' as dataset,
+    days.utc_date,
+    coalesce(exchange_days.expected_count, 0) as expected_count,
+    coalesce(exchange_days.present_count, 0) as present_count,
+    exchange_days.present_count / exchange_days.expected_count as coverage_ratio,
+    case
+        when exchange_days.expected_count = exchange_days.present_count then null
+        when exchange_days.expected_count > 0 then reasons.reason
+        when exchanges.exchange in (select symbol_days.exchange from symbol_days) then 'not_listed'
+        else exchange_gaps.reason
+    end as reason
+from days
+cross join exchanges
+left join exchange_days
+    on exchanges.exchange = exchange_days.exchange and days.utc_date = exchange_days.utc_date
+left join reasons on exchanges.exchange = reasons.exchange and days.utc_date = reasons.utc_date
+left join exchange_gaps on exchanges.exchange = exchange_gaps.exchange

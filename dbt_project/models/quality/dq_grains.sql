@@ -1,0 +1,28 @@
+{%- set grains = {
+    'coverage_daily': ['exchange', 'dataset', 'utc_date'],
+    'daily_altcoin_flow': ['definition_id', 'utc_date'],
+    'daily_asset_flows': ['base_asset', 'utc_date'],
+    'daily_control_flow': ['flow_group', 'quotes', 'utc_date'],
+    'daily_dominance': ['definition_id', 'utc_date'],
+    'daily_stablecoin_chain_supply': ['chain', 'utc_date'],
+    'daily_stablecoin_ratio': ['utc_date'],
+    'daily_stablecoin_supply': ['stablecoin_id', 'utc_date'],
+    'daily_symbol_flows': ['exchange', 'symbol', 'utc_date'],
+    'published_headlines': ['run_id', 'definition_id', 'utc_date'],
+    'run_info': ['run_id'],
+    'source_files': ['body_sha256'],
+} -%}
+{%- for mart, grain in grains.items() %}
+    select
+        '{{ mart }}' as mart_name,
+        cast(coalesce(sum(row_count), 0) as bigint) as row_count,
+        count(*) as distinct_count
+    from (
+        select
+            {{ grain | join(', ') }},
+            count(*) as row_count
+        from {{ ref(mart) }}
+        group by {{ grain | join(', ') }}
+    )
+    {{ 'union all' if not loop.last }}
+{%- endfor %}

@@ -1,0 +1,10 @@
+select
+    run_id,
+    upstream,
+    dataset,
+    scope,
+    start_date,
+    end_date,
+    reason,
+    noticed_at
+from {{ source('raw', 'gaps') }}

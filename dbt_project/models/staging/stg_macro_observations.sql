@@ -1,0 +1,8 @@
+select
+    series_id,
+    utc_date,
+    upstream,
+    value,
+    body_sha256,
+    load_id
+from {{ source('raw', 'macro_observations') }}

@@ -1,0 +1,9 @@
+select
+    stablecoin_id,
+    symbol,
+    peg_type,
+    utc_date,
+    circulating_peg,
+    body_sha256,
+    load_id
+from {{ source('raw', 'stablecoin_supplies') }}
