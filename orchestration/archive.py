@@ -11,13 +11,13 @@ import os
 import struct
 from collections.abc import Iterator
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import date, datetime
 from pathlib import Path
 from typing import BinaryIO
 
 import pyarrow as pa
 
-from orchestration.sources.body import Body
+from orchestration.sources.body import Body, Window
 
 _SKIPPABLE = 0x184D2A50
 _HEAD = struct.Struct("<II")
@@ -28,10 +28,25 @@ class ArchiveError(Exception):
 
 
 @dataclass(frozen=True)
+class Asked:
+    """What a body answers, and with which others it was loaded: enough to load it again.
+
+    `page` of `pages` bodies that answer for `scope` and `window`; `batch`: number, within the run, of the
+    transaction that they went into."""
+
+    scope: str
+    window: Window
+    page: int
+    pages: int
+    batch: int
+
+
+@dataclass(frozen=True)
 class Entry:
     """Where a body lies: `offset` and `length` (bytes) of its zstd frame in `pack` (relative path)."""
 
     body: Body
+    asked: Asked
     pack: str
     offset: int
     length: int
@@ -62,7 +77,7 @@ class Archive:
         self._codec = pa.Codec("zstd", compression_level=3)
         self._open: dict[Path, BinaryIO] = {}
 
-    def append(self, body: Body, run_id: str) -> Entry:
+    def append(self, body: Body, asked: Asked, run_id: str) -> Entry:
         """Writes the body; it is safe on disk after `sync`."""
         name = f"{body.upstream}/{body.fetched_at:%Y-%m}/{run_id}.pack"
         path = self.root / name
@@ -82,21 +97,27 @@ class Archive:
                 "status": body.status,
                 "fetched_at": body.fetched_at.isoformat(),
                 "context": dict(body.context),
+                "scope": asked.scope,
+                "window": [asked.window.start.isoformat(), asked.window.end.isoformat()],
+                "page": asked.page,
+                "pages": asked.pages,
+                "batch": asked.batch,
             },
             sort_keys=True,
         ).encode()
         start = file.tell()
         file.write(_HEAD.pack(_SKIPPABLE, len(card)) + card + frame)
-        return Entry(body, name, start + _HEAD.size + len(card), len(frame))
+        return Entry(body, asked, name, start + _HEAD.size + len(card), len(frame))
 
     def sync(self) -> None:
         """After this, every appended body survives a power cut."""
         for path, file in self._open.items():
             file.flush()
             os.fsync(file.fileno())
-            folder = os.open(path.parent, os.O_RDONLY)
-            os.fsync(folder)
-            os.close(folder)
+            for created in (path.parent, path.parent.parent, self.root):
+                folder = os.open(created, os.O_RDONLY)
+                os.fsync(folder)
+                os.close(folder)
 
     def close(self) -> None:
         for file in self._open.values():
@@ -119,10 +140,10 @@ class Archive:
         return content
 
     def entries(self) -> Iterator[Entry]:
-        """Every whole body of every pack in the order of fetching; a torn last body (a killed run) is
-        left out. Raises ArchiveError for damage anywhere else."""
-        runs = sorted(self.root.glob("*/*/*.pack"), key=lambda p: _first_fetched(p) or datetime.max)
-        for path in runs:
+        """Every whole body of every pack: packs in the order of their first fetch, bodies as appended; a
+        torn last body (a killed run) is left out. Raises ArchiveError for damage anywhere else."""
+        runs = ((_first_fetched(path), path) for path in self.root.glob("*/*/*.pack"))
+        for _, path in sorted((fetched, path) for fetched, path in runs if fetched):
             yield from self._scan(path)
 
     def _scan(self, path: Path) -> Iterator[Entry]:
@@ -130,7 +151,10 @@ class Archive:
         name = str(path.relative_to(self.root))
         at = 0
         while at < len(data):
-            card, start = _card(data, at)
+            try:
+                card, start = _card(data, at)
+            except ValueError as error:
+                raise ArchiveError(f"{path} at {at}: {error}; restore the pack from a backup") from None
             if card is None:
                 return
             end = start + card["length"]
@@ -149,17 +173,23 @@ class Archive:
             )
             if body.sha256 != card["sha256"]:
                 raise ArchiveError(f"{path} at {start}: not the body {card['sha256']}; restore the pack from a backup")
-            yield Entry(body, name, start, end - start)
+            window = Window(*map(date.fromisoformat, card["window"]))
+            asked = Asked(card["scope"], window, card["page"], card["pages"], card["batch"])
+            yield Entry(body, asked, name, start, end - start)
             at = end
 
 
 def _card(data: bytes, at: int) -> tuple[dict | None, int]:
-    """The card at `at` and where its body starts; None for a torn end."""
-    if at + _HEAD.size > len(data):
+    """The card at `at` and where its body starts; None for a torn end (a power cut leaves zeros there).
+    Raises ValueError where something else stands."""
+    head = data[at : at + _HEAD.size]
+    if len(head) < _HEAD.size or not (any(head) or any(data[at:])):
         return None, at
     magic, length = _HEAD.unpack_from(data, at)
     start = at + _HEAD.size + length
-    if magic != _SKIPPABLE or start > len(data):
+    if magic != _SKIPPABLE:
+        raise ValueError("no card where one should be")
+    if start > len(data):
         return None, at
     card = json.loads(data[at + _HEAD.size : start])
     return (card, start) if start + card["length"] <= len(data) else (None, at)
@@ -172,5 +202,5 @@ def _first_fetched(path: Path) -> datetime | None:
             return None
         try:
             return datetime.fromisoformat(json.loads(file.read(_HEAD.unpack(head)[1]))["fetched_at"])
-        except ValueError:
-            return None
+        except (ValueError, KeyError, TypeError):
+            return datetime.min  # damaged: to be met, and named, by whoever reads the pack

@@ -13,14 +13,18 @@ from orchestration.defs.schedules import daily_job, daily_schedule, dead_run_sen
 from orchestration.defs.transform import dbt_models
 from orchestration.defs.window import months
 from orchestration.ingest import Progress
+from orchestration.run import Companions
 from orchestration.settings import Settings
 from orchestration.warehouse import Lock
 
 
 def build(
-    load_settings: Callable[[], Settings] = settings.load, lock: Lock | None = None, progress: Progress | None = None
+    load_settings: Callable[[], Settings] = settings.load,
+    lock: Lock | None = None,
+    companions: Companions | None = None,
+    progress: Progress | None = None,
 ) -> dg.Definitions:
-    """All definitions. The command line hands in its own settings, lock and progress bar."""
+    """All definitions. The command line hands in its own settings, lock, children and progress bar."""
     monthly = months(load_settings().start)
     models = dbt_models()
     marts = sorted(key for key in models.keys if key.path[0] == "marts")
@@ -31,7 +35,7 @@ def build(
         jobs=[job],
         schedules=[daily_schedule(job, load_settings)],
         sensors=[dead_run_sensor()],
-        resources={"run": run_resource(load_settings, lock, progress)},
+        resources={"run": run_resource(load_settings, lock, companions, progress)},
         executor=dg.in_process_executor,
     )
 

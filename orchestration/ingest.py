@@ -17,7 +17,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from orchestration import plan
-from orchestration.archive import Archive, Entry
+from orchestration.archive import Archive, Asked, Entry
 from orchestration.expectations.validator import Validator
 from orchestration.records import RECORDS, Record
 from orchestration.settings import Settings
@@ -96,6 +96,7 @@ class Ingest:
         self._queues: dict[str, queue.Queue[Fetched | BaseException | None]] = {}
         self._drivers: dict[str, int] = {}
         self._stop = threading.Event()
+        self._batch_count = 0
 
     def start(self, datasets: set[str]) -> None:
         """Begins to ask every upstream that fills one of `datasets` (names of raw tables)."""
@@ -126,7 +127,7 @@ class Ingest:
         loaded = Loaded(dataset)
         for batch in self._batches(dataset):
             for part in _by_upstream(batch):
-                self._commit(dataset, part, loaded)
+                self._commit(part, loaded)
         return loaded
 
     def _batches(self, dataset: str) -> Iterator[list[Fetched]]:
@@ -149,62 +150,25 @@ class Ingest:
         if batch:
             yield batch
 
-    def _commit(self, dataset: str, batch: list[Fetched], loaded: Loaded) -> None:
-        upstream = batch[0].upstream
+    def _commit(self, batch: list[Fetched], loaded: Loaded) -> None:
         whole = [item for item in batch if item.error is None]
         for item in batch:
             if item.error is not None:
                 self._gap(loaded, item, item.error.reason, str(item.error))
         if not whole:
             return
-        entries: list[Entry] = [self._archive.append(body, self.run_id) for item in whole for body in item.bodies]
-        self._archive.sync()
-        refused = [
-            (row, body.sha256)
-            for item in whole
-            for body, parsed in zip(item.bodies, item.parsed, strict=True)
-            for row in parsed.refused
+        self._batch_count += 1
+        entries = [
+            self._archive.append(body, Asked(i.scope, i.window, page, len(i.bodies), self._batch_count), self.run_id)
+            for i in whole
+            for page, body in enumerate(i.bodies)
         ]
-        rounded = sum(parsed.rounded_count for item in whole for parsed in item.parsed)
-        for position, table in enumerate(whole[0].parsed[0].tables):
-            record = RECORDS[table]
-            rows = pa.concat_tables([parsed.tables[table] for item in whole for parsed in item.parsed])
-            rows = self._until_now(record, rows)
-            report = self._validator.check(f"raw_{table}", rows, window=_span(record, whole))
-            loaded.reports.append(report)
-            rows, failed = _split(record, rows, report)
-            delivery = Delivery(
-                record,
-                rows,
-                [_arrived(record, item, self.window) for item in whole],
-                upstream,
-                dataset,
-                entries if position == 0 else [],
-                failed + [r for r in refused if r[0].table == table],
-                rounded if position == 0 else 0,
-                carry_forward="is_listed" if table == "spot_symbols" else None,
-            )
-            try:
-                if report.refuses_window:
-                    raise Shrunk(f"{upstream} {dataset}: not loaded; {report.message}")
-                done = self._warehouse.replace_window(delivery, self.run_id)
-            except Shrunk as error:
-                for item in whole:
-                    self._gap(loaded, item, "failed", str(error))
-                return
-            loaded.received += done.received
-            loaded.inserted += done.inserted
-            loaded.changed += done.changed
-            loaded.deleted += done.deleted
-            loaded.quarantined += len(delivery.refused)
-        loaded.rounded += rounded
-        loaded.bodies += len(entries)
-
-    def _until_now(self, record: Record, rows: pa.Table) -> pa.Table:
-        """Drops what is dated after the last closed day; a snapshot may be later (estimates only)."""
-        if record.date is None or record.table == "coin_snapshots":
-            return rows
-        return rows.filter(pc.less(rows[record.date], pa.scalar(self.window.end, pa.date32())))
+        self._archive.sync()
+        try:
+            commit(self._warehouse, self._validator, self.run_id, whole, entries, loaded)
+        except Shrunk as error:
+            for item in whole:
+                self._gap(loaded, item, "failed", str(error))
 
     def _gap(self, loaded: Loaded, item: Fetched, reason: str, message: str) -> None:
         gap = Gap(item.upstream, item.dataset, item.scope, reason, message)
@@ -217,8 +181,9 @@ class Ingest:
         exchange = EXCHANGES[name]
         answered = self._warehouse.asked(name, "spot_flows")
         stored = self._warehouse.read(
-            "SELECT s.symbol, any_value(s.is_trading) AS is_trading, max(f.utc_date) AS last_bar FROM raw.spot_symbols s "
-            "LEFT JOIN raw.spot_flows f USING (exchange, symbol) WHERE s.exchange = ? GROUP BY s.symbol ORDER BY 1",
+            "SELECT s.symbol, any_value(s.is_trading) AS is_trading, max(f.utc_date) AS last_bar "
+            "FROM raw.spot_symbols s LEFT JOIN raw.spot_flows f USING (exchange, symbol) "
+            "WHERE s.exchange = ? GROUP BY s.symbol ORDER BY 1",
             [name],
         ).to_pylist()
         wanted = [n for n in ("spot_symbols", "spot_flows") if n in self._queues]
@@ -341,12 +306,68 @@ class Ingest:
         return run
 
 
+def commit(
+    warehouse: Warehouse,
+    validator: Validator,
+    run_id: str,
+    items: list[Fetched],
+    entries: list[Entry],
+    loaded: Loaded,
+) -> None:
+    """Checks and commits what one upstream answered for one dataset; `entries`: its archived bodies.
+
+    Raises Shrunk where the answer as a whole is refused."""
+    upstream, dataset = items[0].upstream, items[0].dataset
+    refused = [
+        (row, body.sha256)
+        for item in items
+        for body, parsed in zip(item.bodies, item.parsed, strict=True)
+        for row in parsed.refused
+    ]
+    rounded = sum(parsed.rounded_count for item in items for parsed in item.parsed)
+    for position, table in enumerate(items[0].parsed[0].tables):
+        record = RECORDS[table]
+        rows = pa.concat_tables([parsed.tables[table] for item in items for parsed in item.parsed])
+        rows = _until_now(record, rows, max(item.window.end for item in items))
+        report = validator.check(f"raw_{table}", rows, window=_span(record, items))
+        loaded.reports.append(report)
+        if report.refuses_window:
+            raise Shrunk(f"{upstream} {dataset}: not loaded; {report.message}")
+        rows, failed = _split(record, rows, report)
+        delivery = Delivery(
+            record,
+            rows,
+            [_arrived(record, item) for item in items],
+            upstream,
+            dataset,
+            entries if position == 0 else [],
+            failed + [r for r in refused if r[0].table == table],
+            rounded if position == 0 else 0,
+            carry_forward="is_listed" if table == "spot_symbols" else None,
+        )
+        done = warehouse.replace_window(delivery, run_id)
+        loaded.received += done.received
+        loaded.inserted += done.inserted
+        loaded.changed += done.changed
+        loaded.deleted += done.deleted
+        loaded.quarantined += len(delivery.refused)
+    loaded.rounded += rounded
+    loaded.bodies += len(entries)
+
+
+def _until_now(record: Record, rows: pa.Table, end: date) -> pa.Table:
+    """Drops what is dated after the last closed day; a snapshot may be later (estimates only)."""
+    if record.date is None or record.table == "coin_snapshots":
+        return rows
+    return rows.filter(pc.less(rows[record.date], pa.scalar(end, pa.date32())))
+
+
 def _by_upstream(batch: list[Fetched]) -> Iterator[list[Fetched]]:
     for upstream in dict.fromkeys(item.upstream for item in batch):
         yield [item for item in batch if item.upstream == upstream]
 
 
-def _arrived(record: Record, item: Fetched, window: Window) -> Arrived:
+def _arrived(record: Record, item: Fetched) -> Arrived:
     """What the rows of this item replace."""
     if record.table == "coin_snapshots":
         days = sorted({d for p in item.parsed for d in p.tables[record.table]["utc_date"].to_pylist()})

@@ -65,38 +65,43 @@ def code_version() -> str:
 
 
 class Upstreams:
-    """The outside world of a run: the real hosts, a sandbox that runs already, or one of our own."""
+    """The outside world of a run: the real hosts, a sandbox that runs already, or one of our own.
 
-    def __init__(self, base: str | None, catalog: dict | None, process: subprocess.Popen | None):
+    `base` is None for the real hosts; `catalog` is what a sandbox says that it serves."""
+
+    def __init__(self, base: str | None, process: subprocess.Popen | None = None):
         self.base = base
-        self.catalog = catalog
+        self.catalog: dict | None = None
         self._process = process
 
     @classmethod
     def start(cls, settings: Settings, end: date | None = None) -> "Upstreams":
-        """Raises RunError where the sandbox does not come up."""
-        if settings.source == "live" and not settings.upstreams:
-            return cls(None, None, None)
-        if settings.upstreams:
-            return cls(settings.upstreams, _catalog(settings.upstreams), None)
+        """Returns at once; `wait` before the first request. `end`: the first day that is still open."""
+        if settings.source == "live" or settings.upstreams:
+            return cls(settings.upstreams)
         command = [sys.executable, "-m", "orchestration", "sandbox", "--with-parent"]
         if settings.market_dir:
             command += ["--market", str(settings.market_dir)]
         if end:
             command += ["--now", end.isoformat()]
-        process = subprocess.Popen(
-            command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, cwd=ROOT, text=True
-        )
-        assert process.stdout
-        line = process.stdout.readline()
-        try:
-            base = json.loads(line)["url"]
-        except (ValueError, KeyError):
-            process.kill()
-            _, errors = process.communicate()
-            raise RunError(f"the sandbox did not start: {errors.strip()[-500:] or line!r}") from None
-        _drain(process)
-        return cls(base, _catalog(base), process)
+        pipe = subprocess.PIPE
+        return cls(None, subprocess.Popen(command, stdin=pipe, stdout=pipe, stderr=pipe, cwd=ROOT, text=True))
+
+    def wait(self) -> "Upstreams":
+        """Returns when they answer. Raises RunError where the sandbox does not come up."""
+        if self._process and not self.base:
+            assert self._process.stdout
+            line = self._process.stdout.readline()
+            try:
+                self.base = json.loads(line)["url"]
+            except (ValueError, KeyError):
+                self._process.kill()
+                _, errors = self._process.communicate()
+                raise RunError(f"the sandbox did not start: {errors.strip()[-500:] or line!r}") from None
+            _drain(self._process)
+        if self.base and self.catalog is None:
+            self.catalog = _catalog(self.base)
+        return self
 
     def close(self) -> None:
         if self._process:
@@ -107,6 +112,22 @@ class Upstreams:
             except subprocess.TimeoutExpired:
                 self._process.kill()
                 self._process.wait()
+
+
+@dataclass
+class Companions:
+    """The child processes of a run. Started early, they get ready on another core."""
+
+    validator: Validator
+    upstreams: Upstreams
+
+    @classmethod
+    def start(cls, settings: Settings, end: date | None) -> "Companions":
+        return cls(Validator.start(), Upstreams.start(settings, end))
+
+    def close(self) -> None:
+        self.validator.close()
+        self.upstreams.close()
 
 
 def _drain(process: subprocess.Popen) -> None:
@@ -179,10 +200,11 @@ def open_run(
     wait_seconds: float = 0,
     progress: Progress | None = None,
     on_lock: Callable[[], object] | None = None,
+    companions: Companions | None = None,
 ) -> Iterator[Run]:
     """Everything a run needs, in the order: lock, folder, upstreams, checks; fetching has begun.
 
-    `start` and `end` (excluded) are days; `lock`: one that the caller holds already. `on_lock` is
+    `start` and `end` (excluded) are days; `lock`, `companions`: what the caller holds already. `on_lock` is
     called once nobody else can write. Raises LockHeld, WarehouseError, RunError."""
     with ExitStack() as stack:
         if lock is None:
@@ -195,10 +217,10 @@ def open_run(
         warehouse = Warehouse(settings.warehouse_path)
         warehouse.prepare(settings)
         publish.note_headlines(warehouse, settings)
-        validator = Validator.start()
-        stack.callback(validator.close)
-        upstreams = Upstreams.start(settings, end if settings.source != "live" else None)
-        stack.callback(upstreams.close)
+        if companions is None:
+            companions = Companions.start(settings, end)
+            stack.callback(companions.close)
+        validator, upstreams = companions.validator, companions.upstreams.wait()
         window = closed_window(settings, upstreams.catalog, start, end)
         warehouse.begin_run(run_id, settings, window, code_version())
         archive = Archive(settings.archive_dir)

@@ -25,6 +25,7 @@ from orchestration.settings import Settings
 from orchestration.sources.body import Refused, Window
 
 FOREVER = Window(date(1900, 1, 1), date(9999, 1, 1))
+_GLANCE_SECONDS = 0.25
 _SHRUNK_RATIO = 0.05
 _SHRUNK_COUNT = 100
 
@@ -56,14 +57,15 @@ class Lock:
         """Raises LockHeld when another process still holds the lock after `wait_seconds`."""
         self.path.parent.mkdir(parents=True, exist_ok=True)
         fd = os.open(self.path, os.O_RDWR | os.O_CREAT, 0o644)
-        until = time.monotonic() + wait_seconds
+        # `lock_holder` holds the lock for an instant: who waits for nobody waits for that.
+        until = time.monotonic() + max(wait_seconds, _GLANCE_SECONDS)
         while True:
             try:
                 fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
                 break
             except BlockingIOError:
                 if time.monotonic() < until:
-                    time.sleep(min(1.0, wait_seconds))
+                    time.sleep(min(1.0, max(wait_seconds, _GLANCE_SECONDS / 5)))
                     continue
                 holder = _holder(fd)
                 os.close(fd)
@@ -174,15 +176,18 @@ class Warehouse:
         belongs to another source or was written by a newer altflow."""
         market = settings.market_dir.name if settings.market_dir else None
         with self.open() as con:
+            stamp = _stamp(con)
+            if stamp:
+                self._refuse_foreign(stamp, settings, market)
             for statement in schema.ddl():
                 con.execute(statement)
-            stamp = con.execute("SELECT source, market, schema_version FROM raw.warehouse_info").fetchone()
-            if stamp is None:
+            if not stamp:
                 con.execute(
                     "INSERT INTO raw.warehouse_info VALUES (?, ?, ?, ?)",
                     [settings.source, market, schema.VERSION, _now()],
                 )
-                return
+
+    def _refuse_foreign(self, stamp: tuple[str, str | None, int], settings: Settings, market: str | None) -> None:
         if stamp[0] != settings.source or stamp[1] != market:
             held = f"{stamp[0]}{f' ({stamp[1]})' if stamp[1] else ''}"
             raise WarehouseError(
@@ -265,6 +270,27 @@ class Warehouse:
                 raise
         return done
 
+    def data_version(self) -> str:
+        """Changes whenever rows that the marts are built from change, or the days they are built for."""
+        with self.open() as con:
+            row = con.execute(
+                "SELECT source, first_date, last_date, (SELECT max(load_id) FROM raw.changes) FROM raw.runs "
+                "ORDER BY started_at DESC LIMIT 1"
+            ).fetchone()
+        return repr(row)
+
+    def built_from(self) -> tuple[str, str] | None:
+        """Fingerprint and run of the marts that stand here; None while a build is under way or failed."""
+        with self.open() as con:
+            return con.execute("SELECT fingerprint, run_id FROM raw.builds").fetchone()
+
+    def note_build(self, fingerprint: str | None, run_id: str) -> None:
+        """Before a build (None) and after it: a build that was killed counts as none."""
+        with self.open() as con:
+            con.execute("DELETE FROM raw.builds")
+            if fingerprint:
+                con.execute("INSERT INTO raw.builds VALUES (?, ?, ?)", [fingerprint, run_id, _now()])
+
     def note_gap(
         self, run_id: str, upstream: str, dataset: str, scope: str, window: Window | None, reason: str, message: str
     ) -> None:
@@ -278,6 +304,13 @@ class Warehouse:
                     reason, message, _now(),
                 ],
             )  # fmt: skip
+
+
+def _stamp(con: duckdb.DuckDBPyConnection) -> tuple[str, str | None, int] | None:
+    """Source, market and schema version of a folder in use. Asked before anything is created in it."""
+    if not con.execute("FROM duckdb_tables() WHERE schema_name = 'raw' AND table_name = 'warehouse_info'").fetchone():
+        return None
+    return con.execute("SELECT source, market, schema_version FROM raw.warehouse_info").fetchone()
 
 
 def _replace(con: duckdb.DuckDBPyConnection, delivery: Delivery, run_id: str, now: datetime) -> Replaced:

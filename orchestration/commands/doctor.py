@@ -49,7 +49,7 @@ def main(args: argparse.Namespace) -> int:
     from orchestration.run import RunError, Upstreams
 
     try:
-        upstreams = Upstreams.start(settings)
+        upstreams = Upstreams.start(settings).wait()
     except RunError as error:
         print(f"altflow doctor: {error}", file=sys.stderr)
         return FAILED

@@ -9,6 +9,7 @@ from datetime import UTC, date, datetime, timedelta
 from orchestration import settings as settings_module
 from orchestration import status
 from orchestration.commands import FAILED, GAPS, LOCKED, USAGE
+from orchestration.run import Companions
 from orchestration.settings import ROOT, Settings
 from orchestration.warehouse import Lock, LockHeld
 
@@ -57,28 +58,14 @@ def _run(settings: Settings, lock: Lock, start: date | None, end: date | None, q
     from orchestration.commands.progress_bar import ProgressBar
 
     print(f"altflow run: {_title(settings)}; data in {settings.data_dir}", file=sys.stderr)
-    with ProgressBar(quiet) as progress:
-        warnings.simplefilter("ignore")
-        import dagster as dg
-
-        from orchestration import definitions
-        from orchestration.defs import window
-        from orchestration.defs.resources import fail_dead_runs
-
-        last = end or _last_closed_day(settings)
-        first = start or min(status.incomplete_from(settings) or settings.start, last)
-        tags = {**window.range_tags(min(first, last), last), window.END_TAG: last.isoformat()}
-        if start:
-            tags[window.START_TAG] = start.isoformat()
-        with dg.DagsterInstance.from_config(dagster_home(settings)) as instance:
-            fail_dead_runs(instance)
-            job = definitions.build(lambda: settings, lock, progress).get_job_def("daily")
-            result = job.execute_in_process(
-                instance=instance,
-                tags=tags,
-                raise_on_error=False,
-                run_config={"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}},
-            )
+    last = end or _last_closed_day(settings)
+    first = start or min(status.incomplete_from(settings) or settings.start, last)
+    companions = Companions.start(settings, last + timedelta(days=1))
+    try:
+        with ProgressBar(quiet) as progress:
+            result = _execute(settings, lock, companions, progress, first, last, start)
+    finally:
+        companions.close()
     from orchestration.commands.summary import failures, summary
 
     if status.published_run(settings) != result.run_id:
@@ -91,6 +78,31 @@ def _run(settings: Settings, lock: Lock, start: date | None, end: date | None, q
     for line in summary(settings):
         print(line)
     return GAPS if status.read(settings).get("gaps") else 0
+
+
+def _execute(
+    settings: Settings, lock: Lock, companions: Companions, progress, first: date, last: date, start: date | None
+):
+    """Runs the job `daily` in this process, seen by Dagster's UI on the same folder."""
+    warnings.simplefilter("ignore")
+    import dagster as dg
+
+    from orchestration import definitions
+    from orchestration.defs import window
+    from orchestration.defs.resources import fail_dead_runs
+
+    tags = {**window.range_tags(min(first, last), last), window.END_TAG: last.isoformat()}
+    if start:
+        tags[window.START_TAG] = start.isoformat()
+    with dg.DagsterInstance.from_config(dagster_home(settings)) as instance:
+        fail_dead_runs(instance)
+        job = definitions.build(lambda: settings, lock, companions, progress).get_job_def("daily")
+        return job.execute_in_process(
+            instance=instance,
+            tags=tags,
+            raise_on_error=False,
+            run_config={"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}},
+        )
 
 
 def _last_closed_day(settings: Settings) -> date:

@@ -8,7 +8,7 @@ import dagster as dg
 from orchestration.defs import window
 from orchestration.ingest import Progress
 from orchestration.records import RECORDS
-from orchestration.run import SCHEDULED_WAIT_SECONDS, Run, open_run
+from orchestration.run import SCHEDULED_WAIT_SECONDS, Companions, Run, open_run
 from orchestration.settings import Settings
 from orchestration.warehouse import Lock
 
@@ -57,7 +57,10 @@ def _started(pid: int) -> str:
 
 
 def run_resource(
-    load_settings: Callable[[], Settings], lock: Lock | None = None, progress: Progress | None = None
+    load_settings: Callable[[], Settings],
+    lock: Lock | None = None,
+    companions: Companions | None = None,
+    progress: Progress | None = None,
 ) -> dg.ResourceDefinition:
     """`lock`: one that the caller holds; without it the run waits up to 30 minutes for its turn."""
 
@@ -77,6 +80,7 @@ def run_resource(
             start,
             end,
             lock=lock,
+            companions=companions,
             wait_seconds=SCHEDULED_WAIT_SECONDS,
             progress=progress,
             on_lock=lambda: fail_dead_runs(instance, dagster_run.run_id),

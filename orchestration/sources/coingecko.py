@@ -4,13 +4,14 @@ https://docs.coingecko.com/reference/coins-markets. The keyless limit is shared 
 five requests a minute are safe.
 """
 
+import json
 from collections.abc import Iterator
 from datetime import date
 
 import pyarrow as pa
 
 from orchestration.records import COIN_SNAPSHOTS
-from orchestration.sources.body import Body, Parsed, SourceError
+from orchestration.sources.body import Body, Parsed, Refused, SourceError
 from orchestration.sources.exact import amounts, prices
 from orchestration.sources.http import Host, Http
 
@@ -24,6 +25,8 @@ def fetch_snapshot(http: Http, scope: str = "") -> Iterator[Body]:
         params = {"vs_currency": "usd", "order": "market_cap_desc", "per_page": PER_PAGE, "page": page}
         answer = http.get(HOST, "/api/v3/coins/markets", params)
         body = Body("coingecko", "coin_snapshots", answer.url, answer.status, answer.fetched_at, answer.content)
+        if page > 1 and body.data == []:
+            return
         yield body
         if len(body.data) < PER_PAGE:
             return
@@ -52,6 +55,13 @@ def parse_snapshot(body: Body) -> Parsed:
             },
             schema=COIN_SNAPSHOTS.schema,
         )
-    except (KeyError, TypeError, ValueError, AttributeError, pa.ArrowException) as error:
+    except (KeyError, TypeError, ValueError, OverflowError, AttributeError, pa.ArrowException) as error:
         raise SourceError(f"{body.url}: not a list of coins ({error!r})") from None
-    return Parsed({COIN_SNAPSHOTS.table: table}, cap.rounded_count + supply.rounded_count)
+    bad = cap.bad | supply.bad
+    refused = [
+        Refused(COIN_SNAPSHOTS.table, f"{coins[i]['id']} {day}", why, json.dumps(coins[i]), day)
+        for i, why in sorted(bad.items())
+    ]
+    if refused:
+        table = table.filter(pa.array([i not in bad for i in range(len(coins))], pa.bool_()))
+    return Parsed({COIN_SNAPSHOTS.table: table}, cap.rounded_count + supply.rounded_count, refused)

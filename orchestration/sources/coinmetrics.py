@@ -24,13 +24,13 @@ def fetch_caps(http: Http, scope: str = "") -> Iterator[Body]:
     answer = http.get(HOST, "/v4/catalog-v2/asset-metrics", {"metrics": CAP, "page_size": PAGE})
     listing = Body("coinmetrics", "catalog", answer.url, answer.status, answer.fetched_at, answer.content)
     try:
-        assets = sorted({entry["asset"] for entry in listing.data["data"]})
+        assets = ",".join(sorted({entry["asset"] for entry in listing.data["data"]}))
     except (KeyError, TypeError) as error:
         raise SourceError(f"{answer.url}: not a catalog ({error!r})") from None
     if not assets:
         raise SourceError(f"{answer.url}: names no asset with {CAP}")
     params = {
-        "assets": ",".join(assets),
+        "assets": assets,
         "metrics": f"{CAP},{PRICE}",
         "frequency": "1d",
         "start_time": "2010-01-01",
@@ -45,13 +45,10 @@ def fetch_caps(http: Http, scope: str = "") -> Iterator[Body]:
         answer = http.get(HOST, "/v4/timeseries/asset-metrics", params | ({"next_page_token": token} if token else {}))
         body = Body("coinmetrics", "asset_caps", answer.url, answer.status, answer.fetched_at, answer.content)
         yield body
-        token = body.data.get("next_page_token") if isinstance(body.data, dict) else None
-        if token in seen:
-            raise SourceError(f"{answer.url}: page token {token} came twice; paging would never end")
-        if token:
-            seen.add(token)
-        else:
-            token = None
+        token = body.data.get("next_page_token") or None
+        if not isinstance(token, str | None) or token in seen:
+            raise SourceError(f"{answer.url}: page token {token!r} is no text or came twice; paging would never end")
+        seen.add(token or "")
 
 
 def parse_caps(body: Body) -> Parsed:
@@ -70,7 +67,7 @@ def parse_caps(body: Body) -> Parsed:
             },
             schema=ASSET_CAPS.schema,
         )
-    except (KeyError, TypeError, ValueError, AttributeError, pa.ArrowException) as error:
+    except (KeyError, TypeError, ValueError, OverflowError, AttributeError, pa.ArrowException) as error:
         raise SourceError(f"{body.url}: not asset metrics ({error!r})") from None
     refused = [
         Refused(ASSET_CAPS.table, f"{rows[i]['asset']} {rows[i]['time'][:10]}", why, str(rows[i]))

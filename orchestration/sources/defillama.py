@@ -19,6 +19,10 @@ FOLLOWED = 25
 """How many coins, by supply, have their own history asked for."""
 
 
+_FOREIGN = (KeyError, TypeError, AttributeError, ValueError, OverflowError, pa.ArrowException)
+"""What reading a body of another shape raises."""
+
+
 def _body(http: Http, dataset: str, path: str, params: dict | None = None, **context: str) -> Body:
     answer = http.get(HOST, path, params)
     return Body("defillama", dataset, answer.url, answer.status, answer.fetched_at, answer.content, context)
@@ -37,24 +41,21 @@ def parse_coins(body: Body) -> Parsed:
         supply = amounts([coin["circulating"].get(peg) for coin, peg in zip(coins, pegs, strict=True)])
         order = sorted(range(len(coins)), key=lambda i: -(supply.values[i].as_py() or 0))
         followed = set(order[:FOLLOWED])
-        table = pa.table(
-            {
-                "stablecoin_id": [coin["id"] for coin in coins],
-                "symbol": [coin["symbol"] for coin in coins],
-                "name": [coin["name"] for coin in coins],
-                "gecko_id": [coin.get("gecko_id") for coin in coins],
-                "peg_type": pegs,
-                "peg_mechanism": [coin.get("pegMechanism") for coin in coins],
-                "circulating_peg": supply.values,
-                "price_usd": prices([coin.get("price") for coin in coins]),
-                "is_followed": [i in followed for i in range(len(coins))],
-                "body_sha256": [body.sha256] * len(coins),
-            },
-            schema=STABLECOINS.schema,
-        )
-    except (KeyError, TypeError, AttributeError, pa.ArrowException) as error:
+        columns = {
+            "stablecoin_id": [coin["id"] for coin in coins],
+            "symbol": [coin["symbol"] for coin in coins],
+            "name": [coin["name"] for coin in coins],
+            "gecko_id": [coin.get("gecko_id") for coin in coins],
+            "peg_type": pegs,
+            "peg_mechanism": [coin.get("pegMechanism") for coin in coins],
+            "circulating_peg": supply.values,
+            "price_usd": prices([coin.get("price") for coin in coins]),
+            "is_followed": [i in followed for i in range(len(coins))],
+            "body_sha256": [body.sha256] * len(coins),
+        }
+        return _parsed(STABLECOINS, columns, [f"{coin['symbol']} {coin['id']}" for coin in coins], [supply])
+    except _FOREIGN as error:
         raise SourceError(f"{body.url}: not a list of stablecoins ({error!r})") from None
-    return Parsed({STABLECOINS.table: table}, supply.rounded_count)
 
 
 def fetch_totals(http: Http, scope: str = "") -> Iterator[Body]:
@@ -70,19 +71,18 @@ def parse_totals(body: Body) -> Parsed:
             native, usd = point.get("totalCirculating") or {}, point.get("totalCirculatingUSD") or {}
             for peg in {**native, **usd}:
                 rows[peg, _day(point["date"])] = (native.get(peg), usd.get(peg))
-    except (KeyError, TypeError, AttributeError, ValueError, OverflowError) as error:
+        values = list(rows.values())
+        native, usd = amounts([v[0] for v in values]), amounts([v[1] for v in values])
+        columns = {
+            "peg_type": [key[0] for key in rows],
+            "utc_date": [key[1] for key in rows],
+            "circulating_peg": native.values,
+            "circulating_usd": usd.values,
+            "body_sha256": [body.sha256] * len(rows),
+        }
+        return _parsed(STABLECOIN_TOTALS, columns, [f"{peg} {day}" for peg, day in rows], [native, usd])
+    except _FOREIGN as error:
         raise SourceError(f"{body.url}: not a chart of stablecoins ({error!r})") from None
-    values = list(rows.values())
-    native, usd = amounts([v[0] for v in values]), amounts([v[1] for v in values])
-    columns = {
-        "peg_type": [key[0] for key in rows],
-        "utc_date": [key[1] for key in rows],
-        "circulating_peg": native.values,
-        "circulating_usd": usd.values,
-        "body_sha256": [body.sha256] * len(rows),
-    }
-    keys = [f"{peg} {day}" for peg, day in rows]
-    return _parsed(STABLECOIN_TOTALS, columns, keys, [native, usd])
 
 
 def fetch_supply(http: Http, scope: str) -> Iterator[Body]:
@@ -105,8 +105,14 @@ def parse_supply(body: Body) -> Parsed:
             for chain, balance in (coin.get("chainBalances") or {}).items()
             for day, value in _daily(balance.get("tokens") or [], peg).items()
         }
-    except (KeyError, TypeError, AttributeError, ValueError, OverflowError) as error:
+        return _histories(body, coin_id, symbol, peg, whole, chains)
+    except _FOREIGN as error:
         raise SourceError(f"{body.url}: not the history of a stablecoin ({error!r})") from None
+
+
+def _histories(
+    body: Body, coin_id: str, symbol: str, peg: str, whole: dict[date, str], chains: dict[tuple[str, date], str]
+) -> Parsed:
     supply, by_chain = amounts(list(whole.values())), amounts(list(chains.values()))
 
     def same(rows) -> dict:

@@ -44,19 +44,21 @@ def _one_by_one(texts: Sequence[str | None]) -> Amounts:
     values: list[Decimal | None] = []
     bad: dict[int, str] = {}
     rounded = 0
+    unit, limit = Decimal("1e-12"), Decimal("1e26")
     with localcontext() as context:
         context.prec = 80
         for index, text in enumerate(texts):
             value = None
             if text is not None:
                 try:
-                    number = Decimal(text)
+                    # Decimal reads 1_000 and digits of other scripts; the wire has neither.
+                    number = Decimal(text if text.isascii() and "_" not in text else "")
                     if not number.is_finite():
                         bad[index] = f"{text!r} is not a finite number"
-                    elif number.adjusted() >= 26:
+                    elif abs(number) >= limit or abs(nearest := number.quantize(unit, ROUND_HALF_EVEN)) >= limit:
                         bad[index] = f"{text[:50]!r} has more than 26 digits before the point"
                     else:
-                        value = number.quantize(Decimal("1e-12"), ROUND_HALF_EVEN)
+                        value = nearest
                         rounded += value != number
                 except InvalidOperation:
                     bad[index] = f"{text[:50]!r} is not a number"

@@ -6,6 +6,7 @@ cut or foreign bodies), obeys Retry-After for the whole host, moves to a mirror 
 geo-blocked and gives up on a host that keeps failing, so that one dead upstream costs seconds.
 """
 
+import json
 import random
 import re
 import threading
@@ -78,6 +79,11 @@ class Budget:
             wait = max(0.0, -self._tokens / self._rate)
             return max(wait, self._paused_until - self._clock())
 
+    def held(self) -> float:
+        """Seconds until the pause of this host is over; 0 where there is none."""
+        with self._lock:
+            return max(0.0, self._paused_until - self._clock())
+
     def pause(self, seconds: float) -> None:
         """Nobody asks this host before `seconds` have passed."""
         with self._lock:
@@ -108,9 +114,14 @@ def is_json(content: bytes) -> str | None:
         return "an empty body"
     if trimmed[:1] == b"<":
         return "an HTML page instead of JSON"
-    if trimmed[:1] + trimmed[-1:] not in (b"[]", b"{}"):
-        return f"a cut or foreign body of {len(content)} bytes instead of JSON"
-    return None
+    whole = trimmed[:1] + trimmed[-1:] in (b"[]", b"{}")
+    if whole and any(trimmed.count(a) != trimmed.count(b) for a, b in (b"[]", b"{}")):
+        # Cut behind an inner bracket, or brackets inside of a text.
+        try:
+            json.loads(trimmed)
+        except (ValueError, RecursionError):
+            whole = False
+    return None if whole else f"a cut or foreign body of {len(content)} bytes instead of JSON"
 
 
 def is_csv(content: bytes) -> str | None:
@@ -173,11 +184,7 @@ class Http:
         query = f"?{urlencode(params)}" if params else ""
         tried: list[str] = []
         for attempt in range(self._patience.tries):
-            if state.closed:
-                raise SourceError(f"{host.name} {path}{query}: not asked, {state.closed}", *self._why(state))
-            wait = state.budget.reserve(weight)
-            if wait > 0:
-                time.sleep(wait)
+            self._wait_for_turn(state, weight, f"{host.name} {path}{query}")
             mirror = state.mirror
             url = f"https://{host.hosts[mirror]}{path}{query}"
             problem, pause = self._ask(host, state, url, mirror, weight, wrong)
@@ -197,6 +204,16 @@ class Http:
             f"{host.name} {path}{query}: {tried[-1]} after {len(tried)} tries "
             f"({host.hosts[state.mirror % len(host.hosts)]}); it is asked again by the next run"
         )
+
+    def _wait_for_turn(self, state: _State, weight: float, what: str) -> None:
+        """Raises SourceError where the host is left alone. While one thread waits, another may be told to
+        pause or to stop: both hold for all."""
+        wait = 0.0 if state.closed else state.budget.reserve(weight)
+        while wait > 0 and not state.closed:
+            time.sleep(wait)
+            wait = state.budget.held()
+        if state.closed:
+            raise SourceError(f"{what}: not asked, {state.closed}", *self._why(state))
 
     def _why(self, state: _State) -> tuple[str]:
         return ("out_of_reach" if "blocked" in (state.closed or "") else "failed",)
@@ -232,12 +249,12 @@ class Http:
             state.closed = f"{host.name} banned this address (HTTP 418) for {until:.0f} s"
             raise SourceError(f"{host.name} {url}: {state.closed}; run again after that")
         if status == 429:
-            seconds = _retry_after(headers.get("Retry-After"), self._patience.pause)
+            seconds = _retry_after(headers.get("Retry-After"), 0.0)
             if seconds > self._patience.longest_pause:
                 state.closed = f"{host.name} asks to wait {seconds:.0f} s (HTTP 429)"
                 raise SourceError(f"{host.name} {url}: {state.closed}; run again after that")
-            state.budget.pause(seconds)
-            return f"HTTP 429, Retry-After {seconds:.0f} s", max(seconds, 0.001)
+            state.budget.pause(seconds or self._patience.pause)
+            return f"HTTP 429, Retry-After {seconds:.0f} s", seconds
         if status >= 500:
             return f"HTTP {status}", 0.0
         if 300 <= status < 400:

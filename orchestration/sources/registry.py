@@ -87,4 +87,4 @@ def parser(upstream: str, dataset: str) -> Callable[[Body], Parsed]:
     if upstream in EXCHANGES:
         exchange = EXCHANGES[upstream]
         return {"spot_symbols": exchange.parse_symbols, "spot_flows": exchange.parse_flows}[dataset]
-    return next(d.parse for d in DATASETS if (d.upstream, d.name) == (upstream, dataset))
+    return {(d.upstream, d.name): d.parse for d in DATASETS}[upstream, dataset]
