@@ -24,7 +24,7 @@ from orchestration.settings import Settings
 from orchestration.sources.body import Body, Parsed, Refused, SourceError, Window
 from orchestration.sources.http import Http
 from orchestration.sources.registry import DATASETS, EXCHANGES, Dataset
-from orchestration.warehouse import FOREVER, Arrived, Delivery, Shrunk, Warehouse
+from orchestration.warehouse import FOREVER, Arrived, Delivery, Gap, Shrunk, Warehouse
 
 BATCH_ROWS = 250_000
 Progress = Callable[[str, int, int], None]
@@ -42,15 +42,6 @@ class Fetched:
     bodies: list[Body] = field(default_factory=list)
     parsed: list[Parsed] = field(default_factory=list)
     error: SourceError | None = None
-
-
-@dataclass(frozen=True)
-class Gap:
-    upstream: str
-    dataset: str
-    scope: str
-    reason: str
-    message: str
 
 
 @dataclass
@@ -152,9 +143,7 @@ class Ingest:
 
     def _commit(self, batch: list[Fetched], loaded: Loaded) -> None:
         whole = [item for item in batch if item.error is None]
-        for item in batch:
-            if item.error is not None:
-                self._gap(loaded, item, item.error.reason, str(item.error))
+        self._note_gaps(loaded, [(item, i.reason, str(i)) for item in batch if (i := item.error) is not None])
         if not whole:
             return
         self._batch_count += 1
@@ -167,13 +156,12 @@ class Ingest:
         try:
             commit(self._warehouse, self._validator, self.run_id, whole, entries, loaded)
         except Shrunk as error:
-            for item in whole:
-                self._gap(loaded, item, "failed", str(error))
+            self._note_gaps(loaded, [(item, "failed", str(error)) for item in whole])
 
-    def _gap(self, loaded: Loaded, item: Fetched, reason: str, message: str) -> None:
-        gap = Gap(item.upstream, item.dataset, item.scope, reason, message)
-        loaded.gaps.append(gap)
-        self._warehouse.note_gap(self.run_id, gap.upstream, gap.dataset, gap.scope, item.window, reason, message)
+    def _note_gaps(self, loaded: Loaded, missing: list[tuple[Fetched, str, str]]) -> None:
+        gaps = [Gap(i.upstream, i.dataset, i.scope, i.window, reason, message) for i, reason, message in missing]
+        loaded.gaps += gaps
+        self._warehouse.note_gaps(self.run_id, gaps)
 
     # Threads. They touch neither the warehouse nor the archive.
 

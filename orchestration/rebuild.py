@@ -16,7 +16,7 @@ from orchestration.ingest import Fetched, Loaded, commit
 from orchestration.settings import Settings
 from orchestration.sources.body import SourceError, Window
 from orchestration.sources.registry import parser
-from orchestration.warehouse import Shrunk, Warehouse
+from orchestration.warehouse import Gap, Shrunk, Warehouse
 
 
 class RebuildError(Exception):
@@ -57,8 +57,9 @@ def _replay(
             commit(warehouse, validator, fetched_by, items, [entry for pages in answers for entry in pages], loaded)
         except Shrunk as error:
             # Refused then, refused now; then it was a gap of that run.
-            what = f"{len(items)} answers"
-            warehouse.note_gap(fetched_by, items[0].upstream, loaded.dataset, what, None, "failed", str(error))
+            gaps = [Gap(i.upstream, i.dataset, i.scope, i.window, "failed", str(error)) for i in items]
+            loaded.gaps += gaps
+            warehouse.note_gaps(fetched_by, gaps)
         days += [item.window for item in items if loaded.dataset == "spot_flows"]
     if not done:
         raise RebuildError(f"no body in {archive.root}: nothing to rebuild from")

@@ -44,7 +44,8 @@ HOUSEKEEPING = {
         upstream VARCHAR NOT NULL, dataset VARCHAR NOT NULL, scope VARCHAR NOT NULL,
         start_date DATE NOT NULL, end_date DATE NOT NULL, answered_at TIMESTAMP NOT NULL""",
     "builds": """At most one row: what the marts in this file were built from, and by which run
-        fingerprint VARCHAR NOT NULL, run_id VARCHAR NOT NULL, built_at TIMESTAMP NOT NULL""",
+        data_version VARCHAR NOT NULL, models_version VARCHAR NOT NULL, run_id VARCHAR NOT NULL,
+        built_at TIMESTAMP NOT NULL""",
     "published_headlines": """One row per publish that changed it, definition and day: what stood published
         run_id VARCHAR NOT NULL, published_at TIMESTAMP NOT NULL, definition_id VARCHAR NOT NULL,
         utc_date DATE NOT NULL, value DECIMAL(38, 8)""",

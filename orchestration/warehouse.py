@@ -115,6 +115,18 @@ class Arrived:
     window: Window
 
 
+@dataclass(frozen=True)
+class Gap:
+    """Something that was asked of an upstream and did not arrive."""
+
+    upstream: str
+    dataset: str
+    scope: str
+    window: Window
+    reason: str
+    message: str
+
+
 @dataclass
 class Replaced:
     """What one replace_window did, in rows."""
@@ -146,6 +158,15 @@ class Delivery:
     rounded_count: int = 0
     carry_forward: str | None = None
     """a boolean column: rows that vanish from a whole-scope table stay, with this column false"""
+
+
+@dataclass(frozen=True)
+class Build:
+    """What marts were built from: the state of the raw data, the files of the dbt project, the run."""
+
+    data: str
+    models: str
+    run_id: str
 
 
 class Shrunk(WarehouseError):
@@ -279,31 +300,36 @@ class Warehouse:
             ).fetchone()
         return repr(row)
 
-    def built_from(self) -> tuple[str, str] | None:
-        """Fingerprint and run of the marts that stand here; None while a build is under way or failed."""
+    def built_from(self) -> Build | None:
+        """What the marts that stand here were built from; None while a build is under way or failed."""
         with self.open() as con:
-            return con.execute("SELECT fingerprint, run_id FROM raw.builds").fetchone()
+            row = con.execute("SELECT data_version, models_version, run_id FROM raw.builds").fetchone()
+        return Build(*row) if row else None
 
-    def note_build(self, fingerprint: str | None, run_id: str) -> None:
+    def note_build(self, build: Build | None) -> None:
         """Before a build (None) and after it: a build that was killed counts as none."""
         with self.open() as con:
+            con.execute("BEGIN TRANSACTION")
             con.execute("DELETE FROM raw.builds")
-            if fingerprint:
-                con.execute("INSERT INTO raw.builds VALUES (?, ?, ?)", [fingerprint, run_id, _now()])
+            if build:
+                row = [build.data, build.models, build.run_id, _now()]
+                con.execute("INSERT INTO raw.builds VALUES (?, ?, ?, ?)", row)
+            con.execute("COMMIT")
 
-    def note_gap(
-        self, run_id: str, upstream: str, dataset: str, scope: str, window: Window | None, reason: str, message: str
-    ) -> None:
-        """Notes that something was asked of an upstream in this run and did not arrive."""
+    def note_gaps(self, run_id: str, gaps: Sequence[Gap]) -> None:
+        """Notes what was asked of an upstream in this run and did not arrive."""
+        if not gaps:
+            return
         with self.open() as con:
-            con.execute(
+            con.execute("BEGIN TRANSACTION")
+            con.executemany(
                 "INSERT INTO raw.gaps VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
                 [
-                    run_id, upstream, dataset, scope,
-                    window.start if window else None, window.end if window else None,
-                    reason, message, _now(),
+                    [run_id, g.upstream, g.dataset, g.scope, g.window.start, g.window.end, g.reason, g.message, _now()]
+                    for g in gaps
                 ],
-            )  # fmt: skip
+            )
+            con.execute("COMMIT")
 
 
 def _stamp(con: duckdb.DuckDBPyConnection) -> tuple[str, str | None, int] | None:

@@ -26,7 +26,7 @@ def main(args: argparse.Namespace) -> int:
         print(f"altflow sql: {error}", file=sys.stderr)
         return FAILED
     with con:
-        if con.execute("SELECT synthetic FROM run_info").fetchone() == (True,):
+        if con.execute("SELECT synthetic FROM run_info").fetchall() == [(True,)]:
             print("-- SYNTHETIC: a generated market; none of these figures is real", file=sys.stderr)
         if args.query is None and sys.stdin.isatty():
             return _prompt(con)

@@ -20,6 +20,7 @@ from dagster_dbt.dbt_manifest import validate_manifest
 from orchestration.defs.raw import OWNERS
 from orchestration.run import Run
 from orchestration.settings import ROOT
+from orchestration.warehouse import Build
 
 PROJECT = ROOT / "dbt_project"
 MANIFEST = PROJECT / "target" / "manifest.json"
@@ -51,25 +52,36 @@ def dbt_models() -> dg.AssetsDefinition:
 
 
 def _build(context: dg.AssetExecutionContext, run: Run) -> Iterator:
-    """Builds what was selected, or all; where nothing changed since the last build, only what tells of
-    the run itself. Yields asset events. Raises dagster.Failure that names what failed."""
+    """Builds what was selected, or what changed. Yields asset events; raises dagster.Failure that names
+    what failed.
+
+    New models or seeds: everything, with the data tests, which prove the models. New data under the same
+    models: the tables; the data itself is judged by the suites before publishing. Neither: only what
+    tells of the run itself."""
     manifest = validate_manifest(MANIFEST)
-    if len(context.selected_asset_keys) < len(context.assets_def.keys):
-        run.warehouse.note_build(None, run.run_id)
+    selected = context.selected_asset_keys
+    if len(selected) < len(context.assets_def.keys):
+        run.warehouse.note_build(None)
         chosen, _ = get_subset_selection_for_context(context, manifest, "fqn:*", None, None, TRANSLATOR, None)
         yield from _dbt(context, run, manifest, chosen)
         return
-    fingerprint = f"{run.warehouse.data_version()} {_project_version()}"
+    data, models = run.warehouse.data_version(), _project_version()
     built = run.warehouse.built_from()
-    if built and built[0] == fingerprint:
-        told = {dg.AssetKey(["marts", model]) for model in EVERY_RUN}
-        yield from _dbt(context, run, manifest, ["--select", *EVERY_RUN])
-        for key in sorted(context.selected_asset_keys - told):
-            yield dg.MaterializeResult(asset_key=key, metadata={"unchanged_since_run": built[1]})
-        return
-    run.warehouse.note_build(None, run.run_id)
-    yield from _dbt(context, run, manifest, [])
-    run.warehouse.note_build(fingerprint, run.run_id)
+    if built is None or built.models != models:
+        selection, done = [], selected
+    elif built.data != data:
+        selection = ["--exclude-resource-type", "test", "seed", "unit_test", "--exclude", "config.materialized:view"]
+        done = {key for key in selected if key.path[0] not in ("seeds", "staging")}
+    else:
+        selection = ["--select", *EVERY_RUN]
+        done = {dg.AssetKey(["marts", model]) for model in EVERY_RUN}
+    if selection[:1] != ["--select"]:
+        run.warehouse.note_build(None)
+    yield from _dbt(context, run, manifest, selection)
+    for key in sorted(selected - done):
+        yield dg.MaterializeResult(asset_key=key, metadata={"unchanged_since_run": built.run_id if built else ""})
+    if selection[:1] != ["--select"]:
+        run.warehouse.note_build(Build(data, models, run.run_id))
 
 
 def _project_version() -> str:

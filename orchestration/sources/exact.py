@@ -29,6 +29,9 @@ def amounts(texts: Sequence[str | None]) -> Amounts:
         wide = pc.cast(column, _WIDE)
     except (pa.ArrowInvalid, pa.ArrowNotImplementedError):
         return _one_by_one(texts)
+    # Arrow does not notice when a number of 19 or more digits before the point overflows 20 decimals.
+    if (pc.max(pc.abs(pc.cast(column, pa.float64()))).as_py() or 0) >= 1e17:
+        return _one_by_one(texts)
     rounded = pc.round(wide, 12, "half_to_even")
     count = pc.sum(pc.not_equal(rounded, wide)).as_py() or 0
     try:
