@@ -5,12 +5,11 @@ symbol_days as (select * from {{ ref('int_symbol_days_expected') }}),
 quote_prices as (select * from {{ ref('int_quote_prices_derived') }}),
 
 -- USDT amounts stay exact decimals; only a price other than 1 goes through DOUBLE. Either way one rounding.
+-- Nothing is nothing in every currency.
 converted as (
     select
         symbol_days.*,
         flows.close_price,
-        flows.volume_quote,
-        flows.taker_buy_quote,
         flows.trade_count,
         flows.source_kind,
         flows.body_sha256,
@@ -19,10 +18,12 @@ converted as (
         quote_prices.is_usd_flagged,
         case
             when quote_prices.conversion_method = 'usdt' then round(flows.volume_quote, 8)
+            when flows.volume_quote = 0 then 0
             else cast(cast(flows.volume_quote as double) * quote_prices.quote_price_usd as decimal(38, 8))
         end as volume_usd,
         case
             when quote_prices.conversion_method = 'usdt' then round(flows.taker_buy_quote, 8)
+            when flows.taker_buy_quote = 0 then 0
             else cast(cast(flows.taker_buy_quote as double) * quote_prices.quote_price_usd as decimal(38, 8))
         end as taker_buy_usd
     from flows

@@ -12,7 +12,7 @@
     'run_info': ['run_id'],
     'source_files': ['body_sha256'],
 } -%}
-{%- for mart, grain in grains.items() %}
+{% for mart, grain in grains.items() -%}
     select
         '{{ mart }}' as mart_name,
         cast(coalesce(sum(row_count), 0) as bigint) as row_count,
@@ -25,4 +25,4 @@
         group by {{ grain | join(', ') }}
     )
     {{ 'union all' if not loop.last }}
-{%- endfor %}
+{% endfor %}

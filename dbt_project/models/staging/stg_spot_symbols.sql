@@ -5,5 +5,6 @@ select
     quote_asset,
     status,
     is_trading,
-    is_listed
+    is_listed,
+    body_sha256
 from {{ source('raw', 'spot_symbols') }}
