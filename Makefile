@@ -1,6 +1,6 @@
 # make run and make test need Python >= 3.11, make and a package index; the rest is set up here.
 .DEFAULT_GOAL := help
-.PHONY: help setup run test check ui bench lock clean
+.PHONY: help setup run test chaos check ui bench lock clean
 
 BIN := .venv/bin
 STAMP := .venv/.installed
@@ -25,6 +25,9 @@ run: setup  ## the main job on the generated market; gaps (exit 3) are printed a
 
 test: setup  ## the tests; ARGS="-k flow" chooses
 	@$(BIN)/python -m pytest $(ARGS)
+
+chaos: setup  ## kills at every moment, daemons, skipped ticks; minutes long
+	@$(BIN)/python -m pytest -m chaos $(ARGS)
 
 check: setup  ## ruff, pyright, sqlfluff
 	$(BIN)/ruff check .

@@ -1,5 +1,6 @@
 """The HTTP client against a server that misbehaves on demand, over real sockets on loopback."""
 
+import contextlib
 import gzip
 import heapq
 import json
@@ -105,10 +106,8 @@ class _Handler(socketserver.StreamRequestHandler):
                 return
 
     def finish(self) -> None:
-        try:
+        with contextlib.suppress(OSError):  # reset on purpose
             super().finish()
-        except OSError:
-            pass  # reset on purpose
 
 
 @pytest.fixture
@@ -192,7 +191,7 @@ def test_csv_is_checked_as_csv(upstream: Upstream, http: Http):
 
 
 @pytest.mark.parametrize(
-    "content", [b"[]", b"{}", b' [1] \n', b'{"name":"a ] in a text {{"}', json.dumps([["["] * 3]).encode()]
+    "content", [b"[]", b"{}", b" [1] \n", b'{"name":"a ] in a text {{"}', json.dumps([["["] * 3]).encode()]
 )
 def test_whole_json_is_whole(content: bytes):
     assert is_json(content) is None
@@ -339,7 +338,8 @@ def test_binance_never_counts_more_than_its_limit(spent: int):
 
     took = simulate(Budget(host.per_minute, host.burst, clock), clock, host.connections, 12_000, 2, ask)
     assert server.highest <= 6000
-    assert took < 24_000 / host.per_minute * 60
+    # The first minute may be somebody else's.
+    assert took < 24_000 / host.per_minute * 60 + 60
 
 
 def test_coinmetrics_window_is_never_exceeded():

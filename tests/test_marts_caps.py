@@ -17,9 +17,9 @@ import duckdb
 import numpy as np
 import pandas as pd
 import pytest
-import recorded
 
 from orchestration import publish
+from tests import recorded
 
 pytestmark = pytest.mark.recorded
 

@@ -1,0 +1,85 @@
+"""Running `altflow` as its user does, and comparing what two data folders hold."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import duckdb
+
+ROOT = Path(__file__).resolve().parent.parent
+UNCOMPARED_TABLES = {"run_info", "revisions", "alerts"}
+UNCOMPARED_COLUMNS = {"run_id", "loaded_at", "fetched_at", "published_at", "attempt_count"}
+RELATIVE = 1e-12
+
+
+def environment(data: Path, **settings: str) -> dict[str, str]:
+    kept = {name: value for name, value in os.environ.items() if not name.startswith(("ALTFLOW_", "DAGSTER_HOME"))}
+    return kept | {"ALTFLOW_DATA_DIR": str(data)} | {f"ALTFLOW_{name}": value for name, value in settings.items()}
+
+
+def altflow(*arguments: str, data: Path, timeout: float = 300, **settings: str) -> subprocess.CompletedProcess[str]:
+    """Runs the command to its end; output as text."""
+    return subprocess.run(
+        [sys.executable, "-m", "orchestration", *arguments],
+        cwd=ROOT,
+        env=environment(data, **settings),
+        capture_output=True,
+        text=True,
+        timeout=timeout,
+    )
+
+
+def differences(first: Path, second: Path, provenance: bool = True) -> list[str]:
+    """What differs between two published files: decimals, days and text bit by bit, DOUBLE to 1e-12 relative.
+
+    Without `provenance`, which bodies the rows were read from is left out: days that were fetched in other
+    portions come from other bodies."""
+    found = []
+    with duckdb.connect() as con:
+        for name, path in (("a", first), ("b", second)):
+            con.execute(f"ATTACH '{path}' AS {name} (READ_ONLY)")
+        tables = {
+            name: {
+                row[0]
+                for row in con.execute(
+                    f"SELECT table_name FROM duckdb_tables() WHERE database_name = '{name}'"
+                ).fetchall()
+            }
+            for name in "ab"
+        }
+        if tables["a"] != tables["b"]:
+            found.append(f"tables: {tables['a'] ^ tables['b']}")
+        skipped = UNCOMPARED_TABLES if provenance else UNCOMPARED_TABLES | {"source_files"}
+        for table in sorted((tables["a"] & tables["b"]) - skipped):
+            found += _differing_rows(con, table, set() if provenance else {"body_sha256"})
+    return found
+
+
+def _differing_rows(con: duckdb.DuckDBPyConnection, table: str, left_out: set[str]) -> list[str]:
+    columns = con.execute(
+        f"SELECT column_name, data_type FROM duckdb_columns() WHERE database_name = 'a' AND table_name = '{table}'"
+    ).fetchall()
+    compared = [(name, kind) for name, kind in columns if name not in UNCOMPARED_COLUMNS | left_out]
+    exact = [name for name, kind in compared if kind != "DOUBLE"]
+    doubles = [name for name, kind in compared if kind == "DOUBLE"]
+    key = ", ".join(f'"{name}"' for name in exact)
+    # Rows with the same exact columns are numbered by their doubles, so that each side's nth row meets.
+    order = ", ".join(f'"{name}"' for name in doubles) or "1"
+    side = f'SELECT *, row_number() OVER (PARTITION BY {key} ORDER BY {order}) AS nth FROM {{}}."{table}"'
+    same = " AND ".join(f'a."{name}" IS NOT DISTINCT FROM b."{name}"' for name in exact) + " AND a.nth = b.nth"
+    close = " OR ".join(
+        f'(a."{name}" IS NULL) <> (b."{name}" IS NULL) OR abs(a."{name}" - b."{name}") > '
+        f'{RELATIVE} * greatest(abs(a."{name}"), abs(b."{name}"))'
+        for name in doubles
+    )
+    counts = con.execute(
+        f"WITH a AS ({side.format('a')}), b AS ({side.format('b')}) SELECT "
+        f"(SELECT count(*) FROM a ANTI JOIN b ON {same}), (SELECT count(*) FROM b ANTI JOIN a ON {same}), "
+        f"(SELECT count(*) FROM a JOIN b ON {same} WHERE {close or 'false'})"
+    ).fetchall()[0]
+    return (
+        [f"{table}: {counts[0]} only in the first, {counts[1]} only in the second, {counts[2]} differ"]
+        if any(counts)
+        else []
+    )
