@@ -160,7 +160,7 @@ class Archive:
             end = start + card["length"]
             try:
                 content = self._codec.decompress(data[start:end], decompressed_size=card["bytes"], asbytes=True)
-            except pa.ArrowException as error:
+            except (OSError, pa.ArrowException) as error:
                 raise ArchiveError(f"{path} at {start}: unreadable ({error}); restore the pack from a backup") from None
             body = Body(
                 card["upstream"],

@@ -224,11 +224,13 @@ class Warehouse:
     def begin_run(self, run_id: str, settings: Settings, window: Window, code_version: str) -> None:
         """Notes the run that is now being built; dbt reads the newest one. Its days are those of the
         window and of all that is stored."""
+        dated = [r for r in RECORDS.values() if r.date and r.table != "coin_snapshots"]
+        newest = " UNION ALL ".join(f"SELECT max({r.date}) FROM raw.{r.table}" for r in dated)
         with self.open() as con:
             con.execute("DELETE FROM raw.runs WHERE run_id = ?", [run_id])
             con.execute(
-                "INSERT INTO raw.runs SELECT ?, ?, ?, least(?, min(utc_date)), "
-                "greatest((?::DATE - INTERVAL 1 DAY)::DATE, max(utc_date)), ?, ? FROM raw.spot_flows",
+                "INSERT INTO raw.runs SELECT ?, ?, ?, least(?, (SELECT min(utc_date) FROM raw.spot_flows)), "
+                f"greatest((?::DATE - INTERVAL 1 DAY)::DATE, (SELECT max(day) FROM ({newest}) AS t(day))), ?, ?",
                 [run_id, settings.source, settings.synthetic, window.start, window.end, code_version, _now()],
             )
 

@@ -9,6 +9,7 @@ import os
 import queue
 import threading
 from collections.abc import Iterator, Mapping
+from graphlib import TopologicalSorter
 from pathlib import Path
 
 import dagster as dg
@@ -24,7 +25,7 @@ from orchestration.warehouse import Build
 
 PROJECT = ROOT / "dbt_project"
 MANIFEST = PROJECT / "target" / "manifest.json"
-EVERY_RUN = ("run_info", "coverage_daily", "source_files", "published_headlines")
+EVERY_RUN = ("run_info", "coverage_daily", "published_headlines")
 """Models that change with every run, also when no data did."""
 BUILT = ("model", "seed", "test", "snapshot")
 
@@ -75,13 +76,32 @@ def _build(context: dg.AssetExecutionContext, run: Run) -> Iterator:
     else:
         selection = ["--select", *EVERY_RUN]
         done = {dg.AssetKey(["marts", model]) for model in EVERY_RUN}
-    if selection[:1] != ["--select"]:
+    rebuilds = selection[:1] != ["--select"]
+    if rebuilds:
         run.warehouse.note_build(None)
-    yield from _dbt(context, run, manifest, selection)
-    for key in sorted(selected - done):
-        yield dg.MaterializeResult(asset_key=key, metadata={"unchanged_since_run": built.run_id if built else ""})
-    if selection[:1] != ["--select"]:
+    events = _dbt(context, run, manifest, selection)
+    if done != selected:
+        events = _with_unchanged(list(events), context, manifest, built.run_id if built else "")
+    yield from events
+    if rebuilds:
         run.warehouse.note_build(Build(data, models, run.run_id))
+
+
+def _with_unchanged(events: list, context: dg.AssetExecutionContext, manifest: Mapping, run_id: str) -> Iterator:
+    """The events, and one for every selected asset that stands as built by `run_id`: Dagster wants a word
+    on each, parents first."""
+    names = context.assets_def.keys_by_output_name
+    told = {names[event.output_name]: event for event in events if isinstance(event, dg.Output)}
+    nodes = {**manifest["nodes"], **manifest["sources"]}
+    for unique_id in TopologicalSorter(manifest["parent_map"]).static_order():
+        if unique_id not in nodes or nodes[unique_id]["resource_type"] not in ("model", "seed"):
+            continue
+        key = TRANSLATOR.get_asset_key(nodes[unique_id])
+        if key in told:
+            yield told[key]
+        elif key in context.selected_asset_keys:
+            yield dg.MaterializeResult(asset_key=key, metadata={"unchanged_since_run": run_id})
+    yield from (event for event in events if not isinstance(event, dg.Output))
 
 
 def _project_version() -> str:

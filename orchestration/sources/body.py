@@ -81,7 +81,8 @@ class SourceError(Exception):
     `reason` is one of the coverage reasons: failed, out_of_reach, not_published_yet."""
 
     def __init__(self, message: str, reason: str = "failed", status: int | None = None, content: bytes = b""):
-        super().__init__(message)
+        # It quotes what an upstream wrote, and JSON can hold halves of characters that no database takes.
+        super().__init__(message.encode("utf-8", "replace").decode())
         self.reason = reason
         self.status = status
         self.content = content
