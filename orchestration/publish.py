@@ -45,21 +45,34 @@ def open_published(settings: Settings) -> duckdb.DuckDBPyConnection:
 
 
 def publish(warehouse: Warehouse, settings: Settings, run_id: str) -> dict:
-    """Puts the marts of the warehouse in place for analysts and returns the manifest."""
+    """Puts the marts of the warehouse in place for analysts and returns the manifest. Marts that stand as
+    they were published before are taken over; only what tells of the run is written anew."""
     folder = settings.published_dir
     folder.mkdir(parents=True, exist_ok=True)
     _remove_leftovers(folder, run_id)
     published_at = datetime.now(UTC).replace(tzinfo=None, microsecond=0)
-    aside = folder / f".marts.{run_id}.duckdb"
-    parquet = folder / f"parquet.{run_id}"
+    aside, parquet = folder / f".marts.{run_id}.duckdb", folder / f"parquet.{run_id}"
     parquet.mkdir()
+    build = warehouse.built_from()
+    before = _standing(folder)
+    same = build is not None and before is not None and before.get("build_run_id") == build.run_id
+    if same:
+        shutil.copyfile(folder / "marts.duckdb", aside)
+        for path in (folder / "parquet").iterdir():
+            os.link(path, parquet / path.name)
     with warehouse.open() as con:
-        tables = _write_database(con, aside, run_id, published_at)
-        _write_parquet(con, parquet, tables, aside)
-        comments = _comments(con)
+        con.execute(f"ATTACH '{_quoted(aside)}' AS out (STORAGE_VERSION '{STORAGE_VERSION}')")
+        con.execute("SET preserve_insertion_order = true")
+        comments = [] if same else _copy_marts(con)
+        _stamp(con, run_id, published_at)
+        tables = _counts(con)
+        fresh = ["run_info", "published_headlines"] if same else list(tables)
+        _write_parquet(con, parquet, fresh)
+        con.execute("DETACH out")
     _finish_database(aside, comments)
     manifest = {
         "run_id": run_id,
+        "build_run_id": build.run_id if build else None,
         "published_at": f"{published_at.isoformat()}Z",
         "source": settings.source,
         "synthetic": settings.synthetic,
@@ -68,12 +81,21 @@ def publish(warehouse: Warehouse, settings: Settings, run_id: str) -> dict:
         "sha256": {"marts.duckdb": _sha256(aside)}
         | {f"parquet/{path.name}": _sha256(path) for path in sorted(parquet.iterdir())},
     }
-    final = folder / "marts.duckdb"
-    _swap_database(aside, final)
+    _swap_database(aside, folder / "marts.duckdb")
     _swap_parquet(folder, parquet)
     write_json(folder / "manifest.json", manifest)
     note_headlines(warehouse, settings)
     return manifest
+
+
+def _standing(folder: Path) -> dict | None:
+    """The manifest of what is in place; None unless file and Parquet are what it says."""
+    try:
+        manifest = json.loads((folder / "manifest.json").read_text())
+        hashes = {name: _sha256(folder / name) for name in manifest["sha256"]}
+        return manifest if hashes == manifest["sha256"] else None
+    except (OSError, ValueError, KeyError):
+        return None
 
 
 def note_headlines(warehouse: Warehouse, settings: Settings) -> None:
@@ -92,8 +114,8 @@ def note_headlines(warehouse: Warehouse, settings: Settings) -> None:
         con.execute("DETACH published")
 
 
-def _write_database(con: duckdb.DuckDBPyConnection, aside: Path, run_id: str, published_at: datetime) -> dict[str, int]:
-    """Copies every table of `marts` into a new file; returns its row counts."""
+def _copy_marts(con: duckdb.DuckDBPyConnection) -> list[str]:
+    """Copies every table and view of `marts` into the new file as a table; returns the statements that comment them."""
     names = [
         row[0]
         for row in con.execute(
@@ -103,13 +125,20 @@ def _write_database(con: duckdb.DuckDBPyConnection, aside: Path, run_id: str, pu
     ]
     if "run_info" not in names:
         raise PublishError("the warehouse has no marts: build them first (altflow run)")
-    con.execute(f"ATTACH '{_quoted(aside)}' AS out (STORAGE_VERSION '{STORAGE_VERSION}')")
-    con.execute("SET preserve_insertion_order = true")
-    tables: dict[str, int] = {}
     for name in names:
-        con.execute(f'CREATE TABLE out.main."{name}" AS FROM marts."{name}"')
+        # The headlines that stand were noted after the marts were built.
+        source = "raw.published_headlines" if name == "published_headlines" else f'marts."{name}"'
+        con.execute(f'CREATE TABLE out.main."{name}" AS FROM {source}')
+    return _comments(con)
+
+
+def _stamp(con: duckdb.DuckDBPyConnection, run_id: str, published_at: datetime) -> None:
+    """Says which run published, and appends the headlines that changed: a value published again as it
+    stood before adds no row."""
     con.execute("UPDATE out.main.run_info SET run_id = ?, published_at = ?", [run_id, published_at])
-    # What changes is appended: a value published again as it stood before adds no row.
+    con.execute(
+        "UPDATE out.main.run_info SET code_version = r.code_version FROM raw.runs r WHERE r.run_id = ?", [run_id]
+    )
     con.execute(
         """
         INSERT INTO out.main.published_headlines BY NAME
@@ -125,18 +154,22 @@ def _write_database(con: duckdb.DuckDBPyConnection, aside: Path, run_id: str, pu
         """,
         [run_id, published_at],
     )
-    for name in names:
-        tables[name] = con.execute(f'SELECT count(*) FROM out.main."{name}"').fetchone()[0]  # pyright: ignore[reportOptionalSubscript]
-    return tables
 
 
-def _write_parquet(con: duckdb.DuckDBPyConnection, folder: Path, tables: dict[str, int], aside: Path) -> None:
+def _counts(con: duckdb.DuckDBPyConnection) -> dict[str, int]:
+    names = con.execute("SELECT table_name FROM duckdb_tables() WHERE database_name = 'out' ORDER BY 1").fetchall()
+    return {
+        name: con.execute(f'SELECT count(*) FROM out.main."{name}"').fetchone()[0]  # pyright: ignore[reportOptionalSubscript]
+        for (name,) in names
+    }
+
+
+def _write_parquet(con: duckdb.DuckDBPyConnection, folder: Path, tables: list[str]) -> None:
     for name in tables:
         path = folder / f"{name}.parquet"
+        path.unlink(missing_ok=True)
         con.execute(f"COPY out.main.\"{name}\" TO '{_quoted(path)}' (FORMAT parquet, COMPRESSION zstd)")
         path.chmod(0o444)
-    con.execute("DETACH out")
-    for path in folder.iterdir():
         _sync(path)
     _sync(folder)
 
@@ -145,7 +178,8 @@ def _comments(con: duckdb.DuckDBPyConnection) -> list[str]:
     """COMMENT statements of the marts, with names that hold in the published file."""
     rows = con.execute(
         "SELECT table_name, NULL, comment FROM duckdb_tables() WHERE schema_name = 'marts' AND comment IS NOT NULL "
-        "UNION ALL SELECT table_name, column_name, comment FROM duckdb_columns() "
+        "UNION ALL SELECT view_name, NULL, comment FROM duckdb_views() WHERE schema_name = 'marts' "
+        "AND comment IS NOT NULL UNION ALL SELECT table_name, column_name, comment FROM duckdb_columns() "
         "WHERE schema_name = 'marts' AND comment IS NOT NULL"
     ).fetchall()
     return [
@@ -159,7 +193,8 @@ def _comments(con: duckdb.DuckDBPyConnection) -> list[str]:
 def _finish_database(aside: Path, comments: list[str]) -> None:
     con = duckdb.connect(str(aside))
     try:
-        con.execute(";\n".join(comments))
+        if comments:
+            con.execute(";\n".join(comments))
         con.execute(MACROS.read_text())
         con.execute("CHECKPOINT")
     finally:

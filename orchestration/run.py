@@ -105,13 +105,8 @@ class Upstreams:
 
     def close(self) -> None:
         if self._process:
-            assert self._process.stdin
-            self._process.stdin.close()
-            try:
-                self._process.wait(5)
-            except subprocess.TimeoutExpired:
-                self._process.kill()
-                self._process.wait()
+            self._process.kill()
+            self._process.wait()
 
 
 @dataclass

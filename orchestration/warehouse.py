@@ -272,6 +272,24 @@ class Warehouse:
         names = ("upstream", "dataset", "reason", "count", "first_scope", "message")
         return [dict(zip(names, row, strict=True)) for row in rows]
 
+    def holds(self, record: Record, rows: pa.Table) -> bool:
+        """Whether every one of `rows` is stored as it is: such rows were checked when they were stored."""
+        if not rows.num_rows:
+            return False
+        grain = ", ".join(record.grain)
+        same = " AND ".join(
+            [f"t.{c} = r.{c}" for c in record.grain] + [f"t.{c} IS NOT DISTINCT FROM r.{c}" for c in record.values]
+        )
+        with self.open() as con:
+            if con.execute(f"SELECT count(*) FROM raw.{record.table}").fetchall() == [(0,)]:
+                return False
+            con.register("received_rows", rows)
+            stored = con.execute(
+                f"SELECT count(*), count(DISTINCT ({grain})) FROM received_rows r "
+                f"SEMI JOIN raw.{record.table} t ON {same}"
+            ).fetchall()
+        return stored == [(rows.num_rows, rows.num_rows)]
+
     def replace_window(self, delivery: Delivery, run_id: str) -> Replaced:
         """Makes the stored rows of every arrived scope and window equal to `delivery.table`.
 
@@ -294,11 +312,16 @@ class Warehouse:
         return done
 
     def data_version(self) -> str:
-        """Changes whenever rows that the marts are built from change, or the days they are built for."""
+        """Changes whenever rows that the marts are built from change, the days they are built for, or what
+        is known to be missing."""
         with self.open() as con:
             row = con.execute(
-                "SELECT source, first_date, last_date, (SELECT max(load_id) FROM raw.changes) FROM raw.runs "
-                "ORDER BY started_at DESC LIMIT 1"
+                "WITH open_gaps AS (SELECT DISTINCT concat_ws('|', g.upstream, g.dataset, g.scope, g.start_date, "
+                "g.end_date, g.reason) AS gap FROM raw.gaps g LEFT JOIN raw.asked a USING (upstream, dataset, scope) "
+                "WHERE g.noticed_at > coalesce(a.answered_at, TIMESTAMP '1970-01-01')) "
+                "SELECT source, first_date, last_date, (SELECT max(load_id) FROM raw.changes), "
+                "(SELECT count(*) FROM raw.quarantine), (SELECT md5(string_agg(gap, ';' ORDER BY gap)) FROM open_gaps) "
+                "FROM raw.runs ORDER BY started_at DESC LIMIT 1"
             ).fetchone()
         return repr(row)
 

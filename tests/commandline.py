@@ -13,17 +13,22 @@ UNCOMPARED_COLUMNS = {"run_id", "loaded_at", "fetched_at", "published_at", "atte
 RELATIVE = 1e-12
 
 
-def environment(data: Path, **settings: str) -> dict[str, str]:
+def environment(data: Path, settings: dict[str, str] | None = None) -> dict[str, str]:
+    """The environment of a child that works on `data`; `settings` without the prefix ALTFLOW_."""
     kept = {name: value for name, value in os.environ.items() if not name.startswith(("ALTFLOW_", "DAGSTER_HOME"))}
-    return kept | {"ALTFLOW_DATA_DIR": str(data)} | {f"ALTFLOW_{name}": value for name, value in settings.items()}
+    return (
+        kept | {"ALTFLOW_DATA_DIR": str(data)} | {f"ALTFLOW_{name}": value for name, value in (settings or {}).items()}
+    )
 
 
-def altflow(*arguments: str, data: Path, timeout: float = 300, **settings: str) -> subprocess.CompletedProcess[str]:
+def altflow(
+    *arguments: str, data: Path, settings: dict[str, str] | None = None, timeout: float = 300
+) -> subprocess.CompletedProcess[str]:
     """Runs the command to its end; output as text."""
     return subprocess.run(
         [sys.executable, "-m", "orchestration", *arguments],
         cwd=ROOT,
-        env=environment(data, **settings),
+        env=environment(data, settings),
         capture_output=True,
         text=True,
         timeout=timeout,

@@ -97,13 +97,13 @@ def settings(upstreams) -> dict[str, str]:
 def clean(settings, tmp_path_factory) -> Path:
     """The published file of one undisturbed run."""
     data = tmp_path_factory.mktemp("clean")
-    run = altflow(*RUN, data=data, **settings)
+    run = altflow(*RUN, data=data, settings=settings)
     assert run.returncode == 0, run.stderr
     return data / "published" / "marts.duckdb"
 
 
 def rerun_equals(clean: Path, data: Path, settings: dict[str, str]) -> None:
-    again = altflow(*RUN, data=data, **settings)
+    again = altflow(*RUN, data=data, settings=settings)
     assert again.returncode == 0, again.stderr
     assert differences(clean, data / "published" / "marts.duckdb") == []
 
@@ -114,7 +114,7 @@ def rerun_equals(clean: Path, data: Path, settings: dict[str, str]) -> None:
 def test_killed_at(moment, clean, settings, tmp_path):
     code = KILLED.format(moment=MOMENTS[moment], arguments=list(RUN))
     killed = subprocess.run(
-        [sys.executable, "-c", code], cwd=ROOT, env=environment(tmp_path, **settings), capture_output=True, timeout=300
+        [sys.executable, "-c", code], cwd=ROOT, env=environment(tmp_path, settings), capture_output=True, timeout=300
     )
     assert killed.returncode == -signal.SIGKILL, killed.stderr.decode()
     rerun_equals(clean, tmp_path, settings)
@@ -127,7 +127,7 @@ def test_killed_at_a_random_time(number, clean, settings, tmp_path):
     run = subprocess.Popen(
         [sys.executable, "-m", "orchestration", *RUN],
         cwd=ROOT,
-        env=environment(tmp_path, **settings),
+        env=environment(tmp_path, settings),
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
     )
@@ -142,7 +142,7 @@ def test_the_second_of_two_runs_leaves_with_4_and_harms_nothing(clean, settings,
     first = subprocess.Popen(
         [sys.executable, "-m", "orchestration", *RUN],
         cwd=ROOT,
-        env=environment(tmp_path, **settings),
+        env=environment(tmp_path, settings),
         stdout=subprocess.DEVNULL,
         stderr=subprocess.PIPE,
         text=True,
@@ -151,7 +151,7 @@ def test_the_second_of_two_runs_leaves_with_4_and_harms_nothing(clean, settings,
     while not (tmp_path / "warehouse.lock").exists() and time.monotonic() < until:
         time.sleep(0.05)
     time.sleep(0.5)
-    second = altflow(*RUN, data=tmp_path, **settings)
+    second = altflow(*RUN, data=tmp_path, settings=settings)
     _, errors = first.communicate(timeout=300)
     assert second.returncode == 4
     assert f"pid {first.pid}" in second.stderr

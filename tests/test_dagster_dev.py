@@ -44,7 +44,7 @@ class Dev:
         self.process = subprocess.Popen(
             [sys.executable, "-m", "dagster", "dev", "-h", "127.0.0.1", "-p", str(self.port)],
             cwd=ROOT,
-            env=environment(data, **settings) | {"DAGSTER_HOME": str(home)},
+            env=environment(data, settings) | {"DAGSTER_HOME": str(home)},
             stdout=self.log,
             stderr=self.log,
             start_new_session=True,
@@ -97,7 +97,7 @@ def settings():
 @pytest.fixture(scope="module")
 def clean(settings, tmp_path_factory) -> Path:
     data = tmp_path_factory.mktemp("clean") / "data"
-    run = altflow("run", "--source", "sandbox", "--end", END.isoformat(), "--quiet", data=data, **settings)
+    run = altflow("run", "--source", "sandbox", "--end", END.isoformat(), "--quiet", data=data, settings=settings)
     assert run.returncode == 0, run.stderr
     return data / "published" / "marts.duckdb"
 
@@ -129,7 +129,7 @@ def test_materialize_all_does_what_altflow_run_does(settings, clean, tmp_path):
 def test_a_tick_starts_unaided_behind_a_killed_run(settings, clean, tmp_path):
     data = tmp_path / "data"
     command = [sys.executable, "-m", "orchestration", "run", "--source", "sandbox", "--end", END.isoformat(), "--quiet"]
-    killed = subprocess.Popen(command, cwd=ROOT, env=environment(data, **settings), stderr=subprocess.DEVNULL)
+    killed = subprocess.Popen(command, cwd=ROOT, env=environment(data, settings), stderr=subprocess.DEVNULL)
     until = time.monotonic() + 60
     while not (data / "published" / "status.json").exists() and time.monotonic() < until:
         time.sleep(0.05)
@@ -171,7 +171,7 @@ def _tick(moment: datetime, data: Path, settings: dict[str, str]) -> dict[str, s
     done = subprocess.run(
         [sys.executable, "-c", code, moment.isoformat()],
         cwd=ROOT,
-        env=environment(data, **settings),
+        env=environment(data, settings),
         capture_output=True,
         text=True,
     )
@@ -181,7 +181,7 @@ def _tick(moment: datetime, data: Path, settings: dict[str, str]) -> dict[str, s
 
 def test_seven_skipped_ticks_are_made_good_by_the_eighth(settings, clean, tmp_path):
     data = tmp_path / "data"
-    first = altflow("run", "--source", "sandbox", "--end", "2026-11-12", "--quiet", data=data, **settings)
+    first = altflow("run", "--source", "sandbox", "--end", "2026-11-12", "--quiet", data=data, settings=settings)
     assert first.returncode == 0, first.stderr
     tags = _tick(datetime(2026, 11, 21, 0, 30, tzinfo=UTC), data, settings)
     assert tags["altflow/end"] == "2026-11-20"
@@ -197,7 +197,7 @@ def test_seven_skipped_ticks_are_made_good_by_the_eighth(settings, clean, tmp_pa
     eighth = subprocess.run(
         [sys.executable, "-c", code, json.dumps(tags)],
         cwd=ROOT,
-        env=environment(data, **settings),
+        env=environment(data, settings),
         capture_output=True,
         text=True,
     )

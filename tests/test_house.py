@@ -27,7 +27,7 @@ LAYERS = [
     {"archive", "plan", "expectations", "reduce"},
     {"warehouse"},
     {"ingest", "marts", "publish", "brief"},
-    {"status"},
+    {"status", "rebuild"},
     {"run"},
     {"defs"},
     {"definitions"},

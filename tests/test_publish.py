@@ -16,9 +16,9 @@ import pytest
 from orchestration import publish
 from orchestration.settings import Settings
 from orchestration.sources.body import Window
-from orchestration.warehouse import Warehouse
+from orchestration.warehouse import Build, Warehouse
 
-READERS, PUBLISHES = 8, 20
+READERS, PUBLISHES, DAYS = 8, 20, 2000
 
 
 @pytest.fixture
@@ -36,7 +36,7 @@ def warehouse(settings) -> Warehouse:
     return warehouse
 
 
-def build_marts(warehouse: Warehouse, number: int, value: str = "-1.5", rows: int = 2000) -> None:
+def build_marts(warehouse: Warehouse, number: int, value: str = "-1.5") -> None:
     """What dbt leaves behind, small: `number` marks every row."""
     with warehouse.open() as con:
         con.execute("CREATE SCHEMA IF NOT EXISTS marts")
@@ -51,19 +51,25 @@ def build_marts(warehouse: Warehouse, number: int, value: str = "-1.5", rows: in
             f"9::DECIMAL(38, 8) AS volume_usd, {number} AS number"
         )
         con.execute(
-            "CREATE OR REPLACE TABLE marts.daily_altcoin_flow AS SELECT 'rolling_365d.ex_btc_eth.all.all' AS definition_id, "
-            "'rolling_365d' AS window_name, 'ex_btc_eth' AS universe, 'all' AS quotes, 'all' AS trust, 'all' AS panel, "
-            f"1 AS symbol_count, 1.0 AS coverage_ratio, ({value})::DECIMAL(38, 8) + i AS window_net_taker_usd, {flow} "
-            f"FROM range({rows}) t(i)"
+            "CREATE OR REPLACE TABLE marts.daily_altcoin_flow AS SELECT "
+            "'rolling_365d.ex_btc_eth.all.all' AS definition_id, 'rolling_365d' AS window_name, "
+            "'ex_btc_eth' AS universe, 'all' AS quotes, 'all' AS trust, 'all' AS panel, 1 AS symbol_count, "
+            f"1.0 AS coverage_ratio, ({value})::DECIMAL(38, 8) + i AS window_net_taker_usd, {flow} "
+            f"FROM range({DAYS}) t(i)"
         )
         con.execute(
             "CREATE OR REPLACE TABLE marts.daily_asset_flows AS SELECT 'SOL' AS base_asset, 'ALT' AS flow_group, "
-            f"{flow} FROM range({rows}) t(i)"
+            f"{flow} FROM range({DAYS}) t(i)"
         )
         con.execute(
             "CREATE OR REPLACE TABLE marts.daily_symbol_flows AS SELECT 'binance' AS exchange, 'SOLUSDT' AS symbol, "
-            f"'ALT' AS flow_group, {flow} FROM range({rows}) t(i)"
+            f"'ALT' AS flow_group, {flow} FROM range({DAYS}) t(i)"
         )
+
+
+def rows(sql: str) -> list[tuple]:
+    with duckdb.connect() as con:
+        return con.execute(sql).fetchall()
 
 
 def test_the_published_file_is_read_only_carries_comments_and_one_run_id(warehouse, settings):
@@ -82,7 +88,7 @@ def test_the_published_file_is_read_only_carries_comments_and_one_run_id(warehou
     assert json.loads((settings.published_dir / "manifest.json").read_text()) == manifest
     assert manifest["run_id"] == "run-1"
     parquet = settings.published_dir / "parquet" / "run_info.parquet"
-    assert duckdb.sql(f"SELECT run_id FROM '{parquet}'").fetchall() == [("run-1",)]
+    assert rows(f"SELECT run_id FROM '{parquet}'") == [("run-1",)]
     assert manifest["tables"]["daily_altcoin_flow"] == 2000
 
 
@@ -100,6 +106,37 @@ def test_headlines_are_appended_when_they_change_and_never_recomputed(warehouse,
             "SELECT value FROM published_headlines WHERE utc_date = '2026-01-01' ORDER BY published_at"
         ).fetchall()
         assert [str(value) for (value,) in values] == ["-1.50000000", "-7.00000000"]
+
+
+def test_marts_that_stand_are_taken_over_and_only_the_run_is_new(warehouse, settings):
+    warehouse.note_build(Build("data", "models", "run-1"))
+    first = publish.publish(warehouse, settings, "run-1")
+    second = publish.publish(warehouse, settings, "run-2")
+    inode = {
+        run: (settings.published_dir / f"parquet.{run}" / "daily_asset_flows.parquet").stat().st_ino
+        for run in ("run-1", "run-2")
+    }
+    assert inode["run-1"] == inode["run-2"]
+    assert second["tables"] == first["tables"]
+    assert rows(f"SELECT run_id FROM '{settings.published_dir}/parquet/run_info.parquet'") == [("run-2",)]
+    with publish.open_published(settings) as con:
+        assert con.execute("SELECT run_id FROM run_info").fetchall() == [("run-2",)]
+        assert con.execute("SELECT DISTINCT run_id FROM published_headlines").fetchall() == [("run-1",)]
+    build_marts(warehouse, 3)
+    warehouse.note_build(Build("more data", "models", "run-3"))
+    publish.publish(warehouse, settings, "run-3")
+    with publish.open_published(settings) as con:
+        assert con.execute("SELECT DISTINCT number FROM daily_asset_flows").fetchall() == [(3,)]
+
+
+def test_a_tampered_snapshot_is_not_taken_over(warehouse, settings):
+    warehouse.note_build(Build("data", "models", "run-1"))
+    publish.publish(warehouse, settings, "run-1")
+    path = settings.published_dir / "parquet" / "daily_asset_flows.parquet"
+    path.chmod(0o644)
+    path.write_bytes(b"rubbish")
+    publish.publish(warehouse, settings, "run-2")
+    assert rows(f"SELECT count(*) FROM '{path}'") == [(2000,)]
 
 
 def test_a_publish_cut_short_after_the_swap_keeps_its_headlines(warehouse, settings, monkeypatch):

@@ -25,8 +25,6 @@ from orchestration.warehouse import Build
 
 PROJECT = ROOT / "dbt_project"
 MANIFEST = PROJECT / "target" / "manifest.json"
-EVERY_RUN = ("run_info", "coverage_daily", "published_headlines")
-"""Models that change with every run, also when no data did."""
 BUILT = ("model", "seed", "test", "snapshot")
 
 
@@ -40,7 +38,8 @@ class Translator(DagsterDbtTranslator):
         return "raw" if dbt_resource_props["resource_type"] == "source" else super().get_group_name(dbt_resource_props)
 
 
-TRANSLATOR = Translator(settings=DagsterDbtTranslatorSettings(enable_asset_checks=True))
+# Each asset check costs two writes to Dagster's log in every run; dbt's tests fail the step instead.
+TRANSLATOR = Translator(settings=DagsterDbtTranslatorSettings(enable_asset_checks=False))
 
 
 def dbt_models() -> dg.AssetsDefinition:
@@ -57,8 +56,7 @@ def _build(context: dg.AssetExecutionContext, run: Run) -> Iterator:
     what failed.
 
     New models or seeds: everything, with the data tests, which prove the models. New data under the same
-    models: the tables; the data itself is judged by the suites before publishing. Neither: only what
-    tells of the run itself."""
+    models: the tables; the data itself is judged by the suites before publishing. Neither: nothing."""
     manifest = validate_manifest(MANIFEST)
     selected = context.selected_asset_keys
     if len(selected) < len(context.assets_def.keys):
@@ -68,28 +66,21 @@ def _build(context: dg.AssetExecutionContext, run: Run) -> Iterator:
         return
     data, models = run.warehouse.data_version(), _project_version()
     built = run.warehouse.built_from()
-    if built is None or built.models != models:
-        selection, done = [], selected
-    elif built.data != data:
-        selection = ["--exclude-resource-type", "test", "seed", "unit_test", "--exclude", "config.materialized:view"]
-        done = {key for key in selected if key.path[0] not in ("seeds", "staging")}
+    if built and (built.data, built.models) == (data, models):
+        yield from _with_unchanged([], context, manifest, built.run_id)
+        return
+    run.warehouse.note_build(None)
+    if built and built.models == models:
+        tables = ["--exclude-resource-type", "test", "seed", "unit_test", "--exclude", "config.materialized:view"]
+        yield from _with_unchanged(list(_dbt(context, run, manifest, tables)), context, manifest, built.run_id)
     else:
-        selection = ["--select", *EVERY_RUN]
-        done = {dg.AssetKey(["marts", model]) for model in EVERY_RUN}
-    rebuilds = selection[:1] != ["--select"]
-    if rebuilds:
-        run.warehouse.note_build(None)
-    events = _dbt(context, run, manifest, selection)
-    if done != selected:
-        events = _with_unchanged(list(events), context, manifest, built.run_id if built else "")
-    yield from events
-    if rebuilds:
-        run.warehouse.note_build(Build(data, models, run.run_id))
+        yield from _dbt(context, run, manifest, [])
+    run.warehouse.note_build(Build(data, models, run.run_id))
 
 
 def _with_unchanged(events: list, context: dg.AssetExecutionContext, manifest: Mapping, run_id: str) -> Iterator:
-    """The events, and one for every selected asset that stands as built by `run_id`: Dagster wants a word
-    on each, parents first."""
+    """The events, and one for every selected mart that stands as built by `run_id`: what follows waits for
+    a word on each. Parents first, as Dagster wants."""
     names = context.assets_def.keys_by_output_name
     told = {names[event.output_name]: event for event in events if isinstance(event, dg.Output)}
     nodes = {**manifest["nodes"], **manifest["sources"]}
@@ -99,9 +90,8 @@ def _with_unchanged(events: list, context: dg.AssetExecutionContext, manifest: M
         key = TRANSLATOR.get_asset_key(nodes[unique_id])
         if key in told:
             yield told[key]
-        elif key in context.selected_asset_keys:
+        elif key in context.selected_asset_keys and key.path[0] == "marts":
             yield dg.MaterializeResult(asset_key=key, metadata={"unchanged_since_run": run_id})
-    yield from (event for event in events if not isinstance(event, dg.Output))
 
 
 def _project_version() -> str:
@@ -143,7 +133,9 @@ def _dbt(context: dg.AssetExecutionContext, run: Run, manifest: Mapping, selecti
         done += event["info"]["name"] == "NodeFinished"
         run.progress("dbt", done, max(nodes, done + 1))
         message = DbtCoreCliEventMessage(raw_event=event, event_history_metadata={})
-        yield from message.to_default_asset_events(manifest, TRANSLATOR, context)
+        for told in message.to_default_asset_events(manifest, TRANSLATOR, context):
+            if isinstance(told, dg.Output):
+                yield told
     run.progress("dbt", done, done)
     result = results[0]
     if isinstance(result, BaseException):

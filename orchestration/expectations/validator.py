@@ -88,14 +88,8 @@ class Validator:
 
     def close(self) -> None:
         """End the child, also one that is still importing, and remove the temporary files."""
-        if self._child.poll() is None:
-            with contextlib.suppress(OSError):
-                self._send({"quit": True})
-            with contextlib.suppress(subprocess.TimeoutExpired):
-                self._child.wait(timeout=1)
-        if self._child.poll() is None:
-            self._child.kill()
-            self._child.wait()
+        self._child.kill()  # it holds nothing that could be lost, and importing it would not hear a request
+        self._child.wait()
         for pipe in (self._child.stdin, self._child.stdout, self._log):
             with contextlib.suppress(OSError):
                 pipe.close()  # type: ignore[union-attr]

@@ -5,10 +5,11 @@ One JSON line on stdin asks for checks, one JSON line on stdout answers:
     {"checks": [{"suite": "raw_spot_flows", "path": "/…/1.arrow", "window": ["2025-06-01", "2025-07-01"]}]}
     {"reports": [{…}]}    or    {"error": "traceback"}
 
-`{"quit": true}` ends it, and so does the end of stdin: a worker never outlives its parent. Everything that
-libraries print goes to stderr.
+The end of stdin ends it: a worker never outlives its parent. Everything that libraries print goes to
+stderr.
 """
 
+import contextlib
 import json
 import os
 import shutil
@@ -18,12 +19,10 @@ from datetime import date
 from typing import Any
 
 
-def answer_requests(requests: Any, answer: Callable[[dict[str, Any]], None]) -> bool:
-    """Answer until told to quit (True) or until nobody is left to ask (False)."""
+def answer_requests(requests: Any, answer: Callable[[dict[str, Any]], None]) -> None:
+    """Answer until nobody is left to ask."""
     for line in requests:
         request = json.loads(line)
-        if request.get("quit"):
-            return True
         try:
             reply = {"reports": [_check(each) for each in request["checks"]]}
         except Exception:
@@ -31,7 +30,6 @@ def answer_requests(requests: Any, answer: Callable[[dict[str, Any]], None]) -> 
 
             reply = {"error": traceback.format_exc()}
         answer(reply)
-    return False
 
 
 def _check(request: dict[str, Any]) -> dict[str, Any]:
@@ -59,11 +57,9 @@ def main() -> None:
         from orchestration.expectations.validate import warm_up
 
         warm_up()
-        try:
-            told_to_quit = answer_requests(sys.stdin, answer)
-        except BrokenPipeError:
-            told_to_quit = False
-    if not told_to_quit and len(sys.argv) > 1:
+        with contextlib.suppress(BrokenPipeError):
+            answer_requests(sys.stdin, answer)
+    if len(sys.argv) > 1:
         # The parent was killed: its folder is nobody's now.
         shutil.rmtree(sys.argv[1], ignore_errors=True)
 
