@@ -71,7 +71,7 @@ def _build(context: dg.AssetExecutionContext, run: Run) -> Iterator:
         return
     run.warehouse.note_build(None)
     if built and built.models == models:
-        tables = ["--exclude-resource-type", "test", "seed", "unit_test", "--exclude", "config.materialized:view"]
+        tables = ["--exclude-resource-type", "test", "seed", "unit_test", "--exclude", "path:models/staging"]
         yield from _with_unchanged(list(_dbt(context, run, manifest, tables)), context, manifest, built.run_id)
     else:
         yield from _dbt(context, run, manifest, [])

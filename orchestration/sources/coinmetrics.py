@@ -14,7 +14,7 @@ from orchestration.sources.body import Body, Parsed, Refused, SourceError
 from orchestration.sources.exact import amounts, prices
 from orchestration.sources.http import Host, Http
 
-HOST = Host("coinmetrics", ("community-api.coinmetrics.io",), per_minute=50, burst=5, connections=2)
+HOST = Host("coinmetrics", ("community-api.coinmetrics.io",), per_minute=20, burst=8, connections=2)
 CAP, PRICE = "CapMrktEstUSD", "ReferenceRateUSD"
 PAGE = 10_000
 

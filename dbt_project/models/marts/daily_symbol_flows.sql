@@ -1,3 +1,6 @@
+{{ config(materialized="view") }}
+
+-- A view: its rows stand in int_spot_flows_converted, and publishing writes them out.
 with flows as (select * from {{ ref('int_spot_flows_converted') }})
 
 select
