@@ -88,6 +88,15 @@ def publish(warehouse: Warehouse, settings: Settings, run_id: str) -> dict:
     return manifest
 
 
+def stands_published(settings: Settings, build_run_id: str, code_version: str) -> bool:
+    """Whether the marts of that build, judged by this code, are what analysts read now."""
+    try:
+        manifest = json.loads((settings.published_dir / "manifest.json").read_text())
+    except (OSError, ValueError):
+        return False
+    return (manifest.get("build_run_id"), manifest.get("code_version")) == (build_run_id, code_version)
+
+
 def _standing(folder: Path) -> dict | None:
     """The manifest of what is in place; None unless file and Parquet are what it says."""
     try:

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 from orchestration import plan, publish, status
 from orchestration.archive import Archive
@@ -40,6 +41,8 @@ class Run:
     validator: Validator
     ingest: Ingest
     progress: Progress
+    parsed_project: Callable[[], Any] | None = None
+    """waits for the dbt project that was parsed while the run fetched"""
 
 
 @cache
@@ -118,11 +121,19 @@ class Companions:
 
     @classmethod
     def start(cls, settings: Settings, end: date | None) -> "Companions":
-        return cls(Validator.start(), Upstreams.start(settings, end))
+        """`end`: the first day that is still open. Where no new day is expected, Great Expectations is not
+        imported before somebody needs it."""
+        return cls(Validator.start(early=new_day_expected(settings, end)), Upstreams.start(settings, end))
 
     def close(self) -> None:
         self.validator.close()
         self.upstreams.close()
+
+
+def new_day_expected(settings: Settings, end: date | None) -> bool:
+    """Whether this run will load days that the one before did not have."""
+    reached = status.incomplete_from(settings)
+    return reached is None or end is None or reached < end
 
 
 def _drain(process: subprocess.Popen) -> None:
@@ -211,6 +222,8 @@ def open_run(
         _require_room(settings.data_dir)
         warehouse = Warehouse(settings.warehouse_path)
         warehouse.prepare(settings)
+        warehouse.keep()
+        stack.callback(warehouse.release)
         publish.note_headlines(warehouse, settings)
         if companions is None:
             companions = Companions.start(settings, end)

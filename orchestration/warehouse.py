@@ -174,20 +174,39 @@ class Shrunk(WarehouseError):
 
 
 class Warehouse:
-    """One warehouse file. Connections are short: `with warehouse.open() as con`."""
+    """One warehouse file. `with warehouse.open() as con` opens it for a moment, or uses the connection that
+    `keep` holds: while it is held, nobody else can open the file, dbt in this process included."""
 
     def __init__(self, path: Path):
         self.path = path
+        self._kept: duckdb.DuckDBPyConnection | None = None
 
-    @contextmanager
-    def open(self, read_only: bool = False) -> Iterator[duckdb.DuckDBPyConnection]:
+    def keep(self) -> None:
+        """Holds one connection for the calls to come, by one thread at a time, until `release`."""
+        if self._kept is None:
+            self._kept = self._connect(read_only=False)
+
+    def release(self) -> None:
+        if self._kept is not None:
+            self._kept.close()
+            self._kept = None
+
+    def _connect(self, read_only: bool) -> duckdb.DuckDBPyConnection:
         self.path.parent.mkdir(parents=True, exist_ok=True)
         try:
             con = duckdb.connect(str(self.path), read_only=read_only)
         except duckdb.Error as error:
             raise WarehouseError(f"{self.path} cannot be opened: {error}") from None
+        con.execute("SET preserve_insertion_order = false")
+        return con
+
+    @contextmanager
+    def open(self, read_only: bool = False) -> Iterator[duckdb.DuckDBPyConnection]:
+        if self._kept is not None:
+            yield self._kept
+            return
+        con = self._connect(read_only)
         try:
-            con.execute("SET preserve_insertion_order = false")
             yield con
         finally:
             con.close()

@@ -4,7 +4,8 @@ from collections.abc import Iterator
 
 import dagster as dg
 
-from orchestration.run import Run
+from orchestration.publish import stands_published
+from orchestration.run import Run, code_version
 
 SUITES = {
     "quality_dq_grains": "daily_symbol_flows",
@@ -35,6 +36,10 @@ def mart_checks() -> dg.AssetChecksDefinition:
 
         run: Run = context.resources.run
         chosen = [suite for suite, spec in specs.items() if spec.key in context.selected_asset_check_keys]
+        build = run.warehouse.built_from()
+        if build and stands_published(run.settings, build.run_id, code_version()):
+            yield from (_judged(suite, build.run_id) for suite in chosen)
+            return
         run.progress("check", 0, len(chosen))
         reports = run.validator.check_many(checked_frames(run.warehouse, chosen))
         golden = golden_failure(run.warehouse) if "marts_daily_altcoin_flow" in chosen else None
@@ -53,3 +58,10 @@ def mart_checks() -> dg.AssetChecksDefinition:
             )
 
     return check
+
+
+def _judged(suite: str, run_id: str) -> dg.AssetCheckResult:
+    """The verdict on marts that passed when they were published and have not changed since."""
+    return dg.AssetCheckResult(
+        asset_key=["marts", SUITES[suite]], check_name=suite, passed=True, metadata={"judged_in_run": run_id}
+    )

@@ -8,9 +8,10 @@ import hashlib
 import os
 import queue
 import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from graphlib import TopologicalSorter
-from pathlib import Path
+from typing import Any
 
 import dagster as dg
 from dagster_dbt import DagsterDbtTranslator, DagsterDbtTranslatorSettings, dbt_assets
@@ -20,7 +21,7 @@ from dagster_dbt.dbt_manifest import validate_manifest
 
 from orchestration.defs.raw import OWNERS
 from orchestration.run import Run
-from orchestration.settings import ROOT
+from orchestration.settings import ROOT, Settings
 from orchestration.warehouse import Build
 
 PROJECT = ROOT / "dbt_project"
@@ -108,7 +109,7 @@ def _dbt(context: dg.AssetExecutionContext, run: Run, manifest: Mapping, selecti
     from dbt.cli.main import dbtRunner
     from google.protobuf.json_format import MessageToDict
 
-    warehouse = run.settings.warehouse_path
+    run.warehouse.release()
     events: queue.Queue[dict | None] = queue.Queue()
     results: list = []
 
@@ -117,13 +118,16 @@ def _dbt(context: dg.AssetExecutionContext, run: Run, manifest: Mapping, selecti
             events.put(MessageToDict(event, preserving_proto_field_name=True))
 
     def work() -> None:
-        os.environ["ALTFLOW_WAREHOUSE"] = str(warehouse)
         try:
-            results.append(dbtRunner(callbacks=[hear]).invoke([*_arguments(warehouse), *selection]))
+            with environment(run.settings):
+                parsed = run.parsed_project() if run.parsed_project else None
+                runner = dbtRunner(manifest=parsed, callbacks=[hear])
+                results.append(
+                    runner.invoke(["build", "--exclude-resource-type", "unit_test", *folders(run.settings), *selection])
+                )
         except BaseException as error:
             results.append(error)
         finally:
-            os.environ.pop("ALTFLOW_WAREHOUSE")
             events.put(None)
 
     nodes = 0 if selection else sum(node["resource_type"] in BUILT for node in manifest["nodes"].values())
@@ -144,13 +148,44 @@ def _dbt(context: dg.AssetExecutionContext, run: Run, manifest: Mapping, selecti
         raise dg.Failure(f"dbt: {_what_failed(result)}")
 
 
-def _arguments(warehouse: Path) -> list[str]:
-    """Unit tests are the tests' business: they need no data."""
-    logs = warehouse.parent / "dbt"
+@contextmanager
+def environment(settings: Settings) -> Iterator[None]:
+    """What the dbt profile reads."""
+    os.environ["ALTFLOW_WAREHOUSE"] = str(settings.warehouse_path)
+    try:
+        yield
+    finally:
+        os.environ.pop("ALTFLOW_WAREHOUSE")
+
+
+def folders(settings: Settings) -> list[str]:
+    """Options of every dbt command. What dbt remembers of a parse lies with the data: it depends on its path."""
+    here = settings.data_dir / "dbt"
     return [
-        "--no-use-colors", "--log-level", "none", "--log-path", str(logs),
-        "build", "--exclude-resource-type", "unit_test", "--project-dir", str(PROJECT), "--profiles-dir", str(ROOT),
+        "--no-use-colors", "--log-level", "none", "--log-path", str(here), "--target-path", str(here / "target"),
+        "--project-dir", str(PROJECT), "--profiles-dir", str(ROOT),
     ]  # fmt: skip
+
+
+def parse_early(settings: Settings) -> Callable[[], Any]:
+    """Parses the project in a thread while the run fetches; the result waits for it, None where it failed
+    (the build then says why)."""
+    from concurrent.futures import Future
+
+    parsed: Future = Future()
+
+    def parse() -> None:
+        from dbt.cli.main import dbtRunner
+
+        result = None
+        try:
+            with environment(settings):
+                result = dbtRunner().invoke(["parse", *folders(settings)]).result
+        finally:
+            parsed.set_result(result)
+
+    threading.Thread(target=parse, daemon=True).start()
+    return parsed.result
 
 
 def _what_failed(result) -> str:

@@ -33,32 +33,41 @@ class Validator:
         report = validator.check("raw_spot_flows", table, window)
     """
 
-    def __init__(self, child: "subprocess.Popen[str]", folder: Path, log: IO[bytes], patience: float):
-        self._child, self._folder, self._log, self._patience = child, folder, log, patience
+    def __init__(self, patience: float):
+        self._patience = patience
         self._lock = threading.Lock()
         self._sent = 0
+        self._folder = Path(tempfile.mkdtemp(prefix="altflow-checks-"))
+        self._log = (self._folder / "stderr").open("w+b")
+        self._started: subprocess.Popen[str] | None = None
 
     @classmethod
-    def start(cls, patience: float = 600) -> Self:
-        """Start the child and return at once. `patience`: seconds to wait for one answer before giving up."""
-        folder = Path(tempfile.mkdtemp(prefix="altflow-checks-"))
-        log = (folder / "stderr").open("w+b")
-        child = subprocess.Popen(
-            [sys.executable, "-m", "orchestration.expectations.worker", str(folder)],
-            cwd=ROOT,
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=log,
-            text=True,
-            encoding="utf-8",
-            # Ctrl-C is for the run: it decides when the child ends, at the latest by closing its stdin.
-            start_new_session=True,
-        )
-        return cls(child, folder, log, patience)
+    def start(cls, early: bool = True, patience: float = 600) -> Self:
+        """Return at once. `early`: the child gets ready now, else when it is first asked. `patience`: seconds to
+        wait for one answer before giving up."""
+        validator = cls(patience)
+        if early:
+            validator._spawn()
+        return validator
+
+    def _spawn(self) -> "subprocess.Popen[str]":
+        if self._started is None:
+            self._started = subprocess.Popen(
+                [sys.executable, "-m", "orchestration.expectations.worker", str(self._folder)],
+                cwd=ROOT,
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=self._log,
+                text=True,
+                encoding="utf-8",
+                # Ctrl-C is for the run: it decides when the child ends, at the latest by closing its stdin.
+                start_new_session=True,
+            )
+        return self._started
 
     @property
     def pid(self) -> int:
-        return self._child.pid
+        return self._spawn().pid
 
     def check(self, suite: str, table: "pa.Table", window: Window | None = None) -> Report:
         """Check one table; `window`: the days [start, end) that it was asked for."""
@@ -88,11 +97,15 @@ class Validator:
 
     def close(self) -> None:
         """End the child, also one that is still importing, and remove the temporary files."""
-        self._child.kill()  # it holds nothing that could be lost, and importing it would not hear a request
-        self._child.wait()
-        for pipe in (self._child.stdin, self._child.stdout, self._log):
+        pipes: list[IO[Any] | None] = [self._log]
+        if self._started:
+            self._started.kill()  # it holds nothing that could be lost, and importing it would not hear a request
+            self._started.wait()
+            pipes += [self._started.stdin, self._started.stdout]
+        for pipe in pipes:
             with contextlib.suppress(OSError):
-                pipe.close()  # type: ignore[union-attr]
+                if pipe:
+                    pipe.close()
         for path in self._folder.glob("*"):
             path.unlink(missing_ok=True)
         with contextlib.suppress(OSError):
@@ -114,21 +127,23 @@ class Validator:
         return path
 
     def _send(self, request: dict[str, Any]) -> None:
-        assert self._child.stdin
-        self._child.stdin.write(json.dumps(request) + "\n")
-        self._child.stdin.flush()
+        child = self._spawn()
+        assert child.stdin
+        child.stdin.write(json.dumps(request) + "\n")
+        child.stdin.flush()
 
     def _ask(self, request: dict[str, Any], suites: str) -> dict[str, Any]:
-        assert self._child.stdout
+        child = self._spawn()
+        assert child.stdout
         try:
             self._send(request)
         except (OSError, ValueError):
             raise self._died(suites) from None
         # One answer per request: between two requests nothing waits in the buffer that select cannot see.
-        if not select.select([self._child.stdout], [], [], self._patience)[0]:
-            self._child.kill()
+        if not select.select([child.stdout], [], [], self._patience)[0]:
+            child.kill()
             raise self._died(suites, f"did not answer within {self._patience:g} s and was ended")
-        line = self._child.stdout.readline()
+        line = child.stdout.readline()
         if not line.endswith("\n"):
             raise self._died(suites)
         reply = json.loads(line)
@@ -138,7 +153,7 @@ class Validator:
 
     def _died(self, suites: str, what: str = "died") -> ValidatorError:
         try:
-            code = self._child.wait(timeout=5)
+            code = self._spawn().wait(timeout=5)
         except subprocess.TimeoutExpired:
             code = None
         how = f"signal {-code}" if code is not None and code < 0 else f"exit code {code}"
