@@ -233,9 +233,12 @@ class Ingest:
 
         def drive() -> None:
             ids = [row["stablecoin_id"] for row in followed]
+            unlisted: SourceError | None = None
             asked = 0
             for number, dataset in enumerate(datasets):
                 scopes = ids if dataset.scopes is None else list(dataset.scopes)
+                if dataset.scopes is None and not ids and unlisted:
+                    self._put_error(upstream, dataset.name, "every coin", unlisted)
                 if dataset.catalog and self._catalog:
                     has = set(self._catalog["upstreams"].get(upstream, {}).get(dataset.catalog, scopes))
                     scopes = [scope for scope in scopes if scope in has]
@@ -251,6 +254,8 @@ class Ingest:
                         lambda http, d=dataset, s=scope: d.fetch(http, s),
                         dataset.parse,
                     )
+                    if dataset.name == "stablecoins":
+                        unlisted = item.error
                     if dataset.name == "stablecoins" and item.error is None:
                         coins = item.parsed[0].tables["stablecoins"].to_pylist()
                         ids = [coin["stablecoin_id"] for coin in coins if coin["is_followed"]]

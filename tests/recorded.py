@@ -1,7 +1,7 @@
-"""A warehouse built by dbt from the recorded market, once per test session and without the network.
+"""The recorded market: run through `altflow run` once per test session, or filled into raw tables alone.
 
-The raw tables are filled as the loader fills them: the bodies go through the parsers of `orchestration.sources`,
-the packed tables (klines, caps) through the same roundings.
+`fill` makes the raw tables of any span as the loader makes them: the bodies go through the parsers of
+`orchestration.sources`, the packed tables (klines, caps) through the same roundings.
 """
 
 import atexit
@@ -24,6 +24,7 @@ import pyarrow as pa
 from orchestration import schema
 from orchestration.sources import alternative_me, coingecko, defillama, fred
 from orchestration.sources.body import Body, Parsed
+from tests.commandline import altflow
 
 ROOT = Path(__file__).resolve().parent.parent
 FIRST_DATE, LAST_DATE = date(2020, 1, 1), date(2025, 6, 14)
@@ -32,18 +33,27 @@ NOW = "TIMESTAMP '2025-06-15 00:00:00'"
 
 
 @functools.cache
+def run(market: Path) -> Path:
+    """The data folder of one `altflow run` on the recorded market, as a user would run it."""
+    data = Path(tempfile.mkdtemp(prefix="altflow-recorded-")) / "data"
+    atexit.register(shutil.rmtree, data.parent, ignore_errors=True)
+    done = altflow("run", "--source", "recorded", "--market", str(market), "--end", LAST_DATE.isoformat(), data=data)
+    assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-6000:]
+    (data.parent / "output.txt").write_text(done.stdout)
+    return data
+
+
+@functools.cache
 def build(market: Path) -> Path:
-    """The warehouse with all models, seeds, data tests and unit tests of the dbt project built."""
-    folder = Path(tempfile.mkdtemp(prefix="altflow-recorded-"))
-    atexit.register(shutil.rmtree, folder, ignore_errors=True)
-    path = folder / "warehouse.duckdb"
-    fill(path, market)
+    """The warehouse of that run; dbt's unit tests have passed on it."""
+    path = run(market) / "warehouse.duckdb"
     # A process of its own: dbt keeps its connections, and this process opens the file again.
     done = subprocess.run(
         [
             *(sys.executable, "-m", "dbt.cli.main", "--no-use-colors", "--no-version-check"),
-            *("--log-path", str(folder / "logs"), "build", "--target-path", str(folder / "target")),
-            *("--project-dir", str(ROOT / "dbt_project"), "--profiles-dir", str(ROOT / "dbt_project")),
+            *("--log-path", str(path.parent / "logs"), "test", "--select", "test_type:unit"),
+            *("--target-path", str(path.parent / "dbt" / "target")),
+            *("--project-dir", str(ROOT / "dbt_project"), "--profiles-dir", str(ROOT)),
         ],
         cwd=ROOT,
         env=os.environ | {"ALTFLOW_WAREHOUSE": str(path), "DO_NOT_TRACK": "1"},

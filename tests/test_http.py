@@ -377,7 +377,7 @@ def test_no_mirror_left_is_out_of_reach_at_once(block: Reply, upstream: Upstream
     began = time.monotonic()
     error = fails(http)
     assert error.reason == "out_of_reach" and error.status == block.status
-    assert "tried one.example, two.example" in str(error) and "--exchange" in str(error)
+    assert "tried one.example, two.example" in str(error) and "another region" in str(error)
     again = fails(http, "/y")
     assert again.reason == "out_of_reach" and "not asked" in str(again)
     assert upstream.hosts_asked == ["one.example", "two.example"]

@@ -9,9 +9,9 @@ from datetime import UTC, date, datetime, timedelta
 from orchestration import settings as settings_module
 from orchestration import status
 from orchestration.commands import FAILED, GAPS, LOCKED, USAGE
-from orchestration.run import Companions
+from orchestration.run import Companions, RunError
 from orchestration.settings import ROOT, Settings
-from orchestration.warehouse import Lock, LockHeld
+from orchestration.warehouse import Lock, LockHeld, Warehouse, WarehouseError
 
 
 def main(args: argparse.Namespace) -> int:
@@ -42,7 +42,11 @@ def main(args: argparse.Namespace) -> int:
         )
         return FAILED
     try:
+        Warehouse(settings.warehouse_path).prepare(settings)
         return _run(settings, lock, args.start, args.end, args.quiet)
+    except (WarehouseError, RunError) as error:
+        print(f"altflow run: {error}", file=sys.stderr)
+        return FAILED
     finally:
         lock.release()
 

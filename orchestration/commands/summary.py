@@ -13,11 +13,11 @@ def failures(result) -> list[str]:
     """What failed, in the words of the innermost error; a blocked publish names the check."""
     lines = []
     for event in result.all_events:
-        if event.is_step_failure:
-            error = event.step_failure_data.error
-            while error and error.cause:
+        error = getattr(event.event_specific_data, "error", None)
+        if error and event.event_type_value in ("STEP_FAILURE", "RESOURCE_INIT_FAILURE"):
+            while error.cause:
                 error = error.cause
-            lines.append(f"{event.step_key}: {error.message.strip() if error else event.message}")
+            lines.append(f"{event.step_key or 'start'}: {error.message.strip()}")
         elif event.event_type_value == "ASSET_CHECK_EVALUATION":
             check = event.event_specific_data
             if not check.passed and check.blocking:

@@ -19,9 +19,14 @@ from urllib.parse import urlencode
 
 import requests
 from requests.adapters import HTTPAdapter
+from urllib3.exceptions import HTTPError, ReadTimeoutError
 
 from orchestration.sources.body import SourceError
 
+LATER = "it is asked again by the next run; `altflow doctor` tells what answers from here"
+ELSEWHERE = "the rest is loaded without it; run from another region to have it too"
+SHOWN = 120
+"""characters of a query that a message quotes"""
 USER_AGENT = "altflow/0.1 (open order-flow warehouse; see the project's README for contact)"
 
 
@@ -182,9 +187,10 @@ class Http:
         refusal (HTTP 4xx) carries its status and content."""
         state = self._state(host)
         query = f"?{urlencode(params)}" if params else ""
+        what = f"{host.name} {path}{query if len(query) <= SHOWN else query[:SHOWN] + '...'}"
         tried: list[str] = []
         for attempt in range(self._patience.tries):
-            self._wait_for_turn(state, weight, f"{host.name} {path}{query}")
+            self._wait_for_turn(state, weight, what)
             mirror = state.mirror
             url = f"https://{host.hosts[mirror]}{path}{query}"
             problem, pause = self._ask(host, state, url, mirror, weight, wrong)
@@ -201,8 +207,7 @@ class Http:
         if state.failures >= self._patience.dead_after and not state.closed:
             state.closed = f"{host.name} failed {state.failures} requests in a row ({tried[-1]})"
         raise SourceError(
-            f"{host.name} {path}{query}: {tried[-1]} after {len(tried)} tries "
-            f"({host.hosts[state.mirror % len(host.hosts)]}); it is asked again by the next run"
+            f"{what}: {tried[-1]} after {len(tried)} tries ({host.hosts[state.mirror]}); {LATER}"
         )
 
     def _wait_for_turn(self, state: _State, weight: float, what: str) -> None:
@@ -213,10 +218,9 @@ class Http:
             time.sleep(wait)
             wait = state.budget.held()
         if state.closed:
-            raise SourceError(f"{what}: not asked, {state.closed}", *self._why(state))
-
-    def _why(self, state: _State) -> tuple[str]:
-        return ("out_of_reach" if "blocked" in (state.closed or "") else "failed",)
+            blocked = state.closed.startswith("blocked")
+            advice, reason = (ELSEWHERE, "out_of_reach") if blocked else (LATER, "failed")
+            raise SourceError(f"{what}: not asked, {state.closed}; {advice}", reason)
 
     def _ask(
         self, host: Host, state: _State, url: str, mirror: int, weight: float, wrong: Callable[[bytes], str | None]
@@ -233,7 +237,7 @@ class Http:
         except (requests.RequestException, OSError, Exception) as error:
             if not _is_transport(error):
                 raise
-            return f"{type(error).__name__}: {_short(error)}", 0.0
+            return self._said(error), 0.0
         if len(content) > host.max_bytes:
             raise SourceError(f"{host.name} {url}: a body above {host.max_bytes} bytes; not read")
         if host.weight_header and (used := headers.get(host.weight_header, "")).isdigit():
@@ -254,13 +258,20 @@ class Http:
                 state.closed = f"{host.name} asks to wait {seconds:.0f} s (HTTP 429)"
                 raise SourceError(f"{host.name} {url}: {state.closed}; run again after that")
             state.budget.pause(seconds or self._patience.pause)
-            return f"HTTP 429, Retry-After {seconds:.0f} s", seconds
+            return f"HTTP 429 (too many requests, Retry-After {seconds:.0f} s)", seconds
         if status >= 500:
             return f"HTTP {status}", 0.0
         if 300 <= status < 400:
             raise SourceError(f"{host.name} {url}: HTTP {status} to {headers.get('Location')}; not followed")
         text = content[:200].decode("utf-8", "replace")
         raise SourceError(f"{host.name} {url}: HTTP {status} {text}", status=status, content=content)
+
+    def _said(self, error: Exception) -> str:
+        if isinstance(error, requests.ConnectTimeout):
+            return f"no connection within {self._patience.connect:g} s"
+        if isinstance(error, requests.ReadTimeout | ReadTimeoutError):
+            return f"no answer within {self._patience.read:g} s"
+        return f"{type(error).__name__}: {_short(error)}"
 
     def _leave_mirror(self, host: Host, state: _State, mirror: int, status: int) -> str:
         with self._lock:
@@ -272,7 +283,7 @@ class Http:
                     state.closed = f"blocked from here (HTTP {status}; tried {tried})"
         if state.closed:
             raise SourceError(
-                f"{host.name}: {state.closed}; run from another region or leave it out with --exchange",
+                f"{host.name}: {state.closed}; {ELSEWHERE}",
                 reason="out_of_reach",
                 status=status,
             )
@@ -300,8 +311,6 @@ def _now() -> datetime:
 
 
 def _is_transport(error: Exception) -> bool:
-    from urllib3.exceptions import HTTPError
-
     return isinstance(error, (requests.RequestException, HTTPError, OSError))
 
 
