@@ -22,6 +22,17 @@ def checked_frames(warehouse: Warehouse, suites: list[str]) -> list[tuple[str, p
     return frames
 
 
+def no_exchange_answered(warehouse: Warehouse, run_id: str) -> bool:
+    """Whether there is no flow at all, and a gap of this run says why: then there is nothing to judge."""
+    with warehouse.open() as con:
+        answer = con.execute(
+            "SELECT NOT EXISTS (FROM raw.spot_flows) "
+            "AND EXISTS (FROM raw.gaps WHERE run_id = ? AND dataset = 'spot_flows')",
+            [run_id],
+        ).fetchall()
+    return bool(answer[0][0])
+
+
 def golden_failure(warehouse: Warehouse) -> Failure | None:
     """R30: the newest day's headline computed again without SQL; None where both agree."""
     with warehouse.open() as con:

@@ -9,6 +9,7 @@ import hashlib
 import json
 import os
 import shutil
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -18,6 +19,8 @@ from orchestration.settings import Settings
 from orchestration.warehouse import Warehouse
 
 MACROS = Path(__file__).with_name("analyst_macros.sql")
+STAMPED = ("run_info", "published_headlines")
+"""Tables that publishing itself completes."""
 STORAGE_VERSION = "v1.2.0"
 """Readable by DuckDB 1.2 and later."""
 
@@ -54,8 +57,7 @@ def publish(warehouse: Warehouse, settings: Settings, run_id: str) -> dict:
     aside, parquet = folder / f".marts.{run_id}.duckdb", folder / f"parquet.{run_id}"
     parquet.mkdir()
     build = warehouse.built_from()
-    before = _standing(folder)
-    same = build is not None and before is not None and before.get("build_run_id") == build.run_id
+    same = build is not None and _stands(folder, build.run_id)
     if same:
         shutil.copyfile(folder / "marts.duckdb", aside)
         for path in (folder / "parquet").iterdir():
@@ -63,11 +65,10 @@ def publish(warehouse: Warehouse, settings: Settings, run_id: str) -> dict:
     with warehouse.open() as con:
         con.execute(f"ATTACH '{_quoted(aside)}' AS out (STORAGE_VERSION '{STORAGE_VERSION}')")
         con.execute("SET preserve_insertion_order = true")
-        comments = [] if same else _copy_marts(con)
+        comments = [] if same else _copy_marts(con, parquet)
         _stamp(con, run_id, published_at)
         tables = _counts(con)
-        fresh = ["run_info", "published_headlines"] if same else list(tables)
-        _write_parquet(con, parquet, fresh)
+        _write_parquet(con, parquet, {name: f"out.main.{name}" for name in STAMPED})
         con.execute("DETACH out")
     _finish_database(aside, comments)
     manifest = {
@@ -97,14 +98,15 @@ def stands_published(settings: Settings, build_run_id: str, code_version: str) -
     return (manifest.get("build_run_id"), manifest.get("code_version")) == (build_run_id, code_version)
 
 
-def _standing(folder: Path) -> dict | None:
-    """The manifest of what is in place; None unless file and Parquet are what it says."""
+def _stands(folder: Path, build_run_id: str) -> bool:
+    """Whether the marts of that build are in place, file and Parquet as the manifest says."""
     try:
         manifest = json.loads((folder / "manifest.json").read_text())
-        hashes = {name: _sha256(folder / name) for name in manifest["sha256"]}
-        return manifest if hashes == manifest["sha256"] else None
+        if manifest["build_run_id"] != build_run_id:
+            return False
+        return all(_sha256(folder / name) == sha256 for name, sha256 in manifest["sha256"].items())
     except (OSError, ValueError, KeyError):
-        return None
+        return False
 
 
 def note_headlines(warehouse: Warehouse, settings: Settings) -> None:
@@ -123,8 +125,9 @@ def note_headlines(warehouse: Warehouse, settings: Settings) -> None:
         con.execute("DETACH published")
 
 
-def _copy_marts(con: duckdb.DuckDBPyConnection) -> list[str]:
-    """Copies every table and view of `marts` into the new file as a table; returns the statements that comment them."""
+def _copy_marts(con: duckdb.DuckDBPyConnection, parquet: Path) -> list[str]:
+    """Copies every table and view of `marts` into the new file as a table, and into Parquet on another core;
+    returns the statements that comment them."""
     names = [
         row[0]
         for row in con.execute(
@@ -134,10 +137,14 @@ def _copy_marts(con: duckdb.DuckDBPyConnection) -> list[str]:
     ]
     if "run_info" not in names:
         raise PublishError("the warehouse has no marts: build them first (altflow run)")
-    for name in names:
-        # The headlines that stand were noted after the marts were built.
-        source = "raw.published_headlines" if name == "published_headlines" else f'marts."{name}"'
-        con.execute(f'CREATE TABLE out.main."{name}" AS FROM {source}')
+    # The headlines that stand were noted after the marts were built.
+    sources = {name: f'marts."{name}"' for name in names} | {"published_headlines": "raw.published_headlines"}
+    unstamped = {name: source for name, source in sources.items() if name not in STAMPED}
+    with ThreadPoolExecutor(1) as other, con.cursor() as cursor:
+        written = other.submit(_write_parquet, cursor, parquet, unstamped)
+        for name, source in sources.items():
+            con.execute(f'CREATE TABLE out.main."{name}" AS FROM {source}')
+        written.result()
     return _comments(con)
 
 
@@ -173,11 +180,12 @@ def _counts(con: duckdb.DuckDBPyConnection) -> dict[str, int]:
     }
 
 
-def _write_parquet(con: duckdb.DuckDBPyConnection, folder: Path, tables: list[str]) -> None:
-    for name in tables:
+def _write_parquet(con: duckdb.DuckDBPyConnection, folder: Path, sources: dict[str, str]) -> None:
+    """One file per table, named after it, from the relation that `sources` names."""
+    for name, source in sources.items():
         path = folder / f"{name}.parquet"
         path.unlink(missing_ok=True)
-        con.execute(f"COPY out.main.\"{name}\" TO '{_quoted(path)}' (FORMAT parquet, COMPRESSION zstd)")
+        con.execute(f"COPY (FROM {source}) TO '{_quoted(path)}' (FORMAT parquet, COMPRESSION zstd)")
         path.chmod(0o444)
         _sync(path)
     _sync(folder)

@@ -79,14 +79,15 @@ class Upstreams:
 
     @classmethod
     def start(cls, settings: Settings, end: date | None = None) -> "Upstreams":
-        """Returns at once; `wait` before the first request. `end`: the first day that is still open."""
+        """Returns at once; `wait` before the first request. `end`: the first day that is to be open, where
+        that is not in the future."""
         if settings.source == "live" or settings.upstreams:
             return cls(settings.upstreams)
         command = [sys.executable, "-m", "orchestration", "sandbox", "--with-parent"]
         if settings.market_dir:
             command += ["--market", str(settings.market_dir)]
-        if end:
-            command += ["--now", end.isoformat()]
+        today = first_open_day(settings)
+        command += ["--now", min(end or today, today).isoformat()]
         pipe = subprocess.PIPE
         return cls(None, subprocess.Popen(command, stdin=pipe, stdout=pipe, stderr=pipe, cwd=ROOT, text=True))
 
@@ -161,10 +162,10 @@ def _catalog(base: str) -> dict | None:
     return answer.json() if answer.status_code == 200 else None
 
 
-def last_open_day(settings: Settings, catalog: dict | None) -> date:
-    """The first day that is not closed yet: today (UTC), or the sandbox's day."""
-    if catalog:
-        return date.fromisoformat(catalog["now"][:10])
+def first_open_day(settings: Settings) -> date:
+    """The first day that is not closed yet: today (UTC), or the day after a recording ends."""
+    if settings.market_dir:
+        return last_recorded_day(settings.market_dir) + timedelta(days=1)
     return datetime.now(UTC).date()
 
 
@@ -184,11 +185,12 @@ def last_recorded_day(market: Path) -> date:
 
 
 def closed_window(settings: Settings, catalog: dict | None, start: date | None, end: date | None) -> Window:
-    """Days [start, end) of a run; `start` and `end` (excluded) narrow what the settings ask for.
+    """Days [start, end) of a run; `start` and `end` (excluded) narrow what the settings ask for, a sandbox
+    that runs elsewhere says what its day is.
 
     Raises RunError for a window without a closed day."""
     first = start or settings.start
-    reachable = last_open_day(settings, catalog)
+    reachable = date.fromisoformat(catalog["now"][:10]) if catalog else first_open_day(settings)
     last = min(end or reachable, reachable)
     if first >= last:
         raise RunError(f"no closed UTC day between {first} and {last - timedelta(days=1)}: nothing to fetch")

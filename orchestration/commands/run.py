@@ -4,12 +4,12 @@ import argparse
 import shutil
 import sys
 import warnings
-from datetime import UTC, date, datetime, timedelta
+from datetime import date, timedelta
 
 from orchestration import settings as settings_module
 from orchestration import status
 from orchestration.commands import FAILED, GAPS, LOCKED, USAGE
-from orchestration.run import Companions, RunError
+from orchestration.run import Companions, RunError, first_open_day
 from orchestration.settings import ROOT, Settings
 from orchestration.warehouse import Lock, LockHeld, Warehouse, WarehouseError
 
@@ -62,7 +62,7 @@ def _run(settings: Settings, lock: Lock, start: date | None, end: date | None, q
     from orchestration.commands.progress_bar import ProgressBar
 
     print(f"altflow run: {_title(settings)}; data in {settings.data_dir}", file=sys.stderr)
-    last = end or _last_closed_day(settings)
+    last = end or first_open_day(settings) - timedelta(days=1)
     first = start or min(status.incomplete_from(settings) or settings.start, last)
     companions = Companions.start(settings, last + timedelta(days=1))
     try:
@@ -107,14 +107,6 @@ def _execute(
             raise_on_error=False,
             run_config={"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}},
         )
-
-
-def _last_closed_day(settings: Settings) -> date:
-    if settings.market_dir:
-        from orchestration.run import last_recorded_day
-
-        return last_recorded_day(settings.market_dir)
-    return datetime.now(UTC).date() - timedelta(days=1)
 
 
 def _title(settings: Settings) -> str:

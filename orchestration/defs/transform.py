@@ -72,7 +72,7 @@ def _build(context: dg.AssetExecutionContext, run: Run) -> Iterator:
         return
     run.warehouse.note_build(None)
     if built and built.models == models:
-        tables = ["--exclude-resource-type", "test", "seed", "unit_test", "--exclude", "path:models/staging"]
+        tables = ["--exclude-resource-type", "test", "seed", "unit_test", "--exclude", "config.materialized:view"]
         yield from _with_unchanged(list(_dbt(context, run, manifest, tables)), context, manifest, built.run_id)
     else:
         yield from _dbt(context, run, manifest, [])
@@ -92,7 +92,7 @@ def _with_unchanged(events: list, context: dg.AssetExecutionContext, manifest: M
         if key in told:
             yield told[key]
         elif key in context.selected_asset_keys and key.path[0] == "marts":
-            yield dg.MaterializeResult(asset_key=key, metadata={"unchanged_since_run": run_id})
+            yield dg.MaterializeResult(asset_key=key, metadata={"stands_since_run": run_id})
 
 
 def _project_version() -> str:

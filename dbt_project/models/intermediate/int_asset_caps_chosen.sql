@@ -19,6 +19,12 @@ snapshots as (
 
 closes as (select * from prices where price_kind = 'close'),
 
+closes_with_snapshots as (
+    select closes.*
+    from closes
+    semi join snapshots on closes.asset = snapshots.asset and closes.era_date = snapshots.era_date
+),
+
 -- Within one era of the price series: the nearest snapshot before, or for days before the first one that first one.
 earlier as (
     select
@@ -29,7 +35,7 @@ earlier as (
         snapshots.utc_date as snapshot_date,
         snapshots.supply_in_asset_units,
         snapshots.is_stablecoin
-    from closes
+    from closes_with_snapshots as closes
     asof left join snapshots
         on
             closes.asset = snapshots.asset

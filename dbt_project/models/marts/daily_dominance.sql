@@ -32,7 +32,7 @@ amounts as (
     select * from volumes
 ),
 
-ranked as (
+listed as (
     select
         definitions.definition_id,
         definitions.largest_count,
@@ -40,11 +40,7 @@ ranked as (
         amounts.asset,
         amounts.asset_class,
         amounts.amount_usd,
-        amounts.is_estimated,
-        row_number() over (
-            partition by definitions.definition_id, amounts.utc_date
-            order by amounts.amount_usd desc, amounts.asset asc
-        ) as size_rank
+        amounts.is_estimated
     from amounts
     inner join definitions
         on
@@ -52,13 +48,24 @@ ranked as (
             and not (definitions.is_ex_stablecoin and amounts.asset_class = 'stablecoin')
 ),
 
+-- Only a definition of the largest needs ranks.
+counted as (
+    select * from listed
+    where largest_count is null
+    union all
+    select * from listed
+    where largest_count is not null
+    qualify
+        row_number() over (partition by definition_id, utc_date order by amount_usd desc, asset asc) <= largest_count
+),
+
 -- The set is that of all covered assets: the 125 largest change places every day, that is no change of coverage.
 sets as (
     select
         definition_id,
         utc_date,
-        md5(string_agg(asset, ',' order by asset)) as coin_set_id
-    from ranked
+        md5(array_to_string(list_sort(list(asset)), ',')) as coin_set_id
+    from listed
     group by definition_id, utc_date
 ),
 
@@ -76,8 +83,7 @@ summed as (
         ) as other_usd,
         coalesce(sum(amount_usd) filter (where is_estimated), 0) as estimated_usd,
         count(*) filter (where is_estimated) as estimated_count
-    from ranked
-    where size_rank <= largest_count or largest_count is null
+    from counted
     group by definition_id, utc_date
 ),
 
@@ -104,7 +110,7 @@ market as (
         coins.utc_date,
         coins.cap_usd,
         coins.is_stablecoin,
-        ranked.asset is not null as is_covered,
+        listed.asset is not null as is_covered,
         row_number() over (
             partition by definitions.definition_id, coins.utc_date
             order by coins.cap_usd desc nulls last, coins.coin_id asc
@@ -114,11 +120,11 @@ market as (
         on
             definitions.measure = 'cap'
             and not (definitions.is_ex_stablecoin and coins.is_stablecoin)
-    left join ranked
+    left join listed
         on
-            definitions.definition_id = ranked.definition_id
-            and coins.utc_date = ranked.utc_date
-            and coins.asset = ranked.asset
+            definitions.definition_id = listed.definition_id
+            and coins.utc_date = listed.utc_date
+            and coins.asset = listed.asset
     where not coins.is_copy
 ),
 
