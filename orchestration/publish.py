@@ -174,10 +174,7 @@ def _stamp(con: duckdb.DuckDBPyConnection, run_id: str, published_at: datetime) 
 
 def _counts(con: duckdb.DuckDBPyConnection) -> dict[str, int]:
     names = con.execute("SELECT table_name FROM duckdb_tables() WHERE database_name = 'out' ORDER BY 1").fetchall()
-    return {
-        name: con.execute(f'SELECT count(*) FROM out.main."{name}"').fetchone()[0]  # pyright: ignore[reportOptionalSubscript]
-        for (name,) in names
-    }
+    return {name: con.execute(f'SELECT count(*) FROM out.main."{name}"').fetchall()[0][0] for (name,) in names}
 
 
 def _write_parquet(con: duckdb.DuckDBPyConnection, folder: Path, sources: dict[str, str]) -> None:
@@ -223,7 +220,7 @@ def _finish_database(aside: Path, comments: list[str]) -> None:
 def _as_of(path: Path) -> dict:
     con = duckdb.connect(str(path), read_only=True)
     try:
-        first, last, code = con.execute("SELECT first_date, last_date, code_version FROM run_info").fetchone()  # pyright: ignore[reportGeneralTypeIssues]
+        first, last, code = con.execute("SELECT first_date, last_date, code_version FROM run_info").fetchall()[0]
     finally:
         con.close()
     return {"first_date": first.isoformat(), "last_date": last.isoformat(), "code_version": code}

@@ -341,13 +341,13 @@ class Warehouse:
                 "SELECT source, first_date, last_date, (SELECT max(load_id) FROM raw.changes), "
                 "(SELECT count(*) FROM raw.quarantine), (SELECT md5(string_agg(gap, ';' ORDER BY gap)) FROM open_gaps) "
                 "FROM raw.runs ORDER BY started_at DESC LIMIT 1"
-            ).fetchone()
+            ).fetchall()
         return repr(row)
 
     def built_from(self) -> Build | None:
         """What the marts that stand here were built from; None while a build is under way or failed."""
         with self.open() as con:
-            row = con.execute("SELECT data_version, models_version, run_id FROM raw.builds").fetchone()
+            row = _first(con.execute("SELECT data_version, models_version, run_id FROM raw.builds"))
         return Build(*row) if row else None
 
     def note_build(self, build: Build | None) -> None:
@@ -376,11 +376,17 @@ class Warehouse:
             con.execute("COMMIT")
 
 
+def _first(cursor: duckdb.DuckDBPyConnection) -> tuple | None:
+    """The first row of a short result, read to its end: an unfinished one blocks the connection."""
+    rows = cursor.fetchall()
+    return rows[0] if rows else None
+
+
 def _stamp(con: duckdb.DuckDBPyConnection) -> tuple[str, str | None, int] | None:
     """Source, market and schema version of a folder in use. Asked before anything is created in it."""
-    if not con.execute("FROM duckdb_tables() WHERE schema_name = 'raw' AND table_name = 'warehouse_info'").fetchone():
+    if not con.execute("FROM duckdb_tables() WHERE schema_name = 'raw' AND table_name = 'warehouse_info'").fetchall():
         return None
-    return con.execute("SELECT source, market, schema_version FROM raw.warehouse_info").fetchone()
+    return _first(con.execute("SELECT source, market, schema_version FROM raw.warehouse_info"))
 
 
 def _replace(con: duckdb.DuckDBPyConnection, delivery: Delivery, run_id: str, now: datetime) -> Replaced:
@@ -428,14 +434,14 @@ def _replace(con: duckdb.DuckDBPyConnection, delivery: Delivery, run_id: str, no
     stored, changed, obsolete, fresh = con.execute(
         "SELECT (SELECT count(*) FROM present), (SELECT count(*) FILTER (is_changed) FROM obsolete), "
         "(SELECT count(*) FROM obsolete), (SELECT count(*) FROM fresh)"
-    ).fetchone()  # pyright: ignore[reportGeneralTypeIssues]
+    ).fetchall()[0]
     done.changed, done.deleted, done.inserted = changed, obsolete - changed, fresh - changed
     if done.deleted > _SHRUNK_COUNT and done.deleted > stored * _SHRUNK_RATIO:
         raise Shrunk(
             f"{delivery.upstream} {delivery.dataset}: the answer lacks {done.deleted} of {stored} stored rows; not "
             f"loaded, the stored rows stay; if the upstream really withdrew them, delete them from {table} by hand"
         )
-    done.load_id = con.execute("SELECT coalesce(max(load_id), 0) + 1 FROM raw.loads").fetchone()[0]  # pyright: ignore[reportOptionalSubscript]
+    done.load_id = con.execute("SELECT coalesce(max(load_id), 0) + 1 FROM raw.loads").fetchall()[0][0]
     exchange = "exchange" if "exchange" in record.schema.names else f"'{delivery.upstream}'"
     day = record.date or "NULL::DATE"
     con.execute(
@@ -466,12 +472,14 @@ def _replace(con: duckdb.DuckDBPyConnection, delivery: Delivery, run_id: str, no
 
 def _refuse_nonsense(con: duckdb.DuckDBPyConnection, record: Record, on: str, dated: str) -> None:
     grain = ", ".join(record.grain)
-    twice = con.execute(f"SELECT {grain} FROM incoming GROUP BY {grain} HAVING count(*) > 1 LIMIT 1").fetchone()
+    twice = _first(con.execute(f"SELECT {grain} FROM incoming GROUP BY {grain} HAVING count(*) > 1 LIMIT 1"))
     if twice:
         raise WarehouseError(f"{record.table}: {' '.join(map(str, twice))} arrived twice; one row per {grain}")
-    outside = con.execute(
-        f"SELECT {grain} FROM incoming t WHERE NOT EXISTS (SELECT 1 FROM scopes s WHERE {on}{dated}) LIMIT 1"
-    ).fetchone()
+    outside = _first(
+        con.execute(
+            f"SELECT {grain} FROM incoming t WHERE NOT EXISTS (SELECT 1 FROM scopes s WHERE {on}{dated}) LIMIT 1"
+        )
+    )
     if outside:
         raise WarehouseError(f"{record.table}: {' '.join(map(str, outside))} lies outside of what was asked for")
 

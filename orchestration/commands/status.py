@@ -44,7 +44,7 @@ def main(args: argparse.Namespace) -> int:
         return FAILED
     with con:
         info = con.execute("SELECT run_id, source, synthetic, last_date, code_version, published_at FROM run_info")
-        run_id, source, synthetic, last, code, published_at = info.fetchone()  # pyright: ignore[reportGeneralTypeIssues]
+        run_id, source, synthetic, last, code, published_at = info.fetchall()[0]
         rows = con.execute(QUERY).fetchall()
         coverage = con.execute(COVERAGE).fetchall()
     today = datetime.now(UTC).date() if source == "live" else last

@@ -62,25 +62,24 @@ def summary(settings: Settings, only_gaps: bool = False) -> list[str]:
 
 def _published(settings: Settings) -> list[str]:
     with open_published(settings) as con:
-        info = con.execute("SELECT source, synthetic, first_date, last_date FROM run_info").fetchone()
+        info = con.execute("SELECT source, synthetic, first_date, last_date FROM run_info").fetchall()[0]
         head = con.execute(
             "SELECT utc_date, window_net_taker_usd, window_volume_usd, window_imbalance_ratio, window_coverage_ratio, "
             "cumulative_net_taker_usd, excess_imbalance_ratio, symbol_count, exchange_count, is_record_low "
             "FROM daily_altcoin_flow WHERE definition_id = ? ORDER BY utc_date DESC LIMIT 1",
             [HEADLINE],
-        ).fetchone()
+        ).fetchall()
         control = con.execute(
             "SELECT flow_group, rolling_365d_net_taker_usd, rolling_365d_volume_usd FROM daily_control_flow "
             "WHERE quotes = 'all' AND flow_group IN ('BTC', 'ETH') AND utc_date = ?",
-            [head[0] if head else None],
+            [head[0][0] if head else None],
         ).fetchall()
-    assert info
     lines = []
     if info[1]:
         lines.append("SYNTHETIC: a generated market. None of these figures is real.")
     if not head:
         return [*lines, "headline: no data"]
-    day, net, volume, imbalance, coverage, cumulative, excess, symbols, exchanges, is_low = head
+    day, net, volume, imbalance, coverage, cumulative, excess, symbols, exchanges, is_low = head[0]
     venues = f"{exchanges or 0} exchange{'' if exchanges == 1 else 's'}"
     lines.append(
         f"headline {day}: altcoins (ex BTC and ETH), takers' buys minus sells over 365 days: {usd(net)} of "

@@ -206,9 +206,7 @@ class Http:
         state.failures += 1
         if state.failures >= self._patience.dead_after and not state.closed:
             state.closed = f"{host.name} failed {state.failures} requests in a row ({tried[-1]})"
-        raise SourceError(
-            f"{what}: {tried[-1]} after {len(tried)} tries ({host.hosts[state.mirror]}); {LATER}"
-        )
+        raise SourceError(f"{what}: {tried[-1]} after {len(tried)} tries ({host.hosts[state.mirror]}); {LATER}")
 
     def _wait_for_turn(self, state: _State, weight: float, what: str) -> None:
         """Raises SourceError where the host is left alone. While one thread waits, another may be told to
