@@ -25,6 +25,11 @@ STORAGE_VERSION = "v1.2.0"
 """Readable by DuckDB 1.2 and later."""
 
 
+Connection = duckdb.DuckDBPyConnection
+SqlError = duckdb.Error
+"""What a wrong query raises."""
+
+
 class PublishError(Exception):
     """Nothing was published; the message says why and what to do."""
 

@@ -66,7 +66,7 @@ def die(*arguments):
 publish.note_headlines = die
 """,
 }
-SHORT = ("between the raw commit and dbt", "between the published file and its Parquet")
+SHORT = ("between the raw commit and dbt",)
 
 KILLED = """
 import os, signal, sys

@@ -75,7 +75,7 @@ def sandbox(root: Path, now: date) -> Iterator[str]:
 def test_a_market_fetched_in_two_runs(
     root: Path, tmp_path: Path, validator: Validator, monkeypatch: pytest.MonkeyPatch
 ):
-    monkeypatch.setattr(runs.Validator, "start", lambda: validator)
+    monkeypatch.setattr(runs.Validator, "start", lambda early=True: validator)
     monkeypatch.setattr(validator, "close", lambda: None)
     later = {"spot_symbols", "spot_flows", "stablecoin_totals", "macro_observations"}
     for now, wanted in ((date(2026, 2, 10), set(RECORDS) - {"stablecoin_chain_supplies"}), (date(2026, 2, 13), later)):

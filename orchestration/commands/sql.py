@@ -7,10 +7,8 @@ import sys
 from datetime import date, datetime
 from decimal import Decimal
 
-import duckdb
-
 from orchestration.commands import FAILED
-from orchestration.publish import NothingPublished, open_published
+from orchestration.publish import Connection, NothingPublished, SqlError, open_published
 from orchestration.settings import load_for_reading
 
 PROMPT_HELP = """.tables            the tables and what one row of each is
@@ -34,7 +32,7 @@ def main(args: argparse.Namespace) -> int:
         return _show(con, query, args.form)
 
 
-def _show(con: duckdb.DuckDBPyConnection, query: str, form: str | None) -> int:
+def _show(con: Connection, query: str, form: str | None) -> int:
     try:
         if form is None:
             relation = con.sql(query)
@@ -53,7 +51,7 @@ def _show(con: duckdb.DuckDBPyConnection, query: str, form: str | None) -> int:
             json.dump(rows, sys.stdout, ensure_ascii=False, default=str)
             print()
         return 0
-    except duckdb.Error as error:
+    except SqlError as error:
         print(f"altflow sql: {error}", file=sys.stderr)
         return FAILED
 
@@ -76,7 +74,7 @@ def _safe_cell(value: object) -> object:
     return value
 
 
-def _prompt(con: duckdb.DuckDBPyConnection) -> int:
+def _prompt(con: Connection) -> int:
     import contextlib
 
     with contextlib.suppress(ImportError):
