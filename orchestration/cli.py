@@ -1,7 +1,6 @@
 """The command line: `altflow`, also `python -m orchestration`."""
 
 import argparse
-import os
 import sys
 from datetime import date
 
@@ -96,8 +95,4 @@ def main(argv: list[str] | None = None) -> int:
 
 
 def entry() -> None:
-    """Ends the process without taking the interpreter down module by module: that costs a second."""
-    code = main()
-    sys.stdout.flush()
-    sys.stderr.flush()
-    os._exit(code)
+    sys.exit(main())
