@@ -23,7 +23,7 @@ def missing(wanted: Window, answered: Iterable[Window]) -> list[Window]:
     """The parts of `wanted` that no answered window covers, oldest first."""
     parts: list[Window] = []
     start = wanted.start
-    for window in sorted(answered, key=lambda w: w.start):
+    for window in sorted((w for w in answered if w.start < w.end), key=lambda w: w.start):
         if window.start > start:
             parts.append(Window(start, min(window.start, wanted.end)))
         start = max(start, window.end)

@@ -137,10 +137,6 @@ class Replaced:
     changed: int = 0
     deleted: int = 0
 
-    @property
-    def touched(self) -> int:
-        return self.inserted + self.changed + self.deleted
-
 
 @dataclass
 class Delivery:
@@ -565,11 +561,6 @@ def _note_asked(con: duckdb.DuckDBPyConnection, delivery: Delivery, record: Reco
         [*key, _now()],
     )
     con.unregister("received_asked")
-
-
-def empty(table: str) -> pa.Table:
-    """No rows of a raw table."""
-    return RECORDS[table].schema.empty_table()
 
 
 def _now() -> datetime:

@@ -10,7 +10,6 @@ from orchestration.records import RECORDS, Record
 from orchestration.run import Run
 
 OWNERS = ["team:data"]
-_KINDS = {dg.AssetKey(["raw", table]): {"python", "duckdb"} for table in RECORDS}
 
 
 def raw_assets(months: dg.PartitionsDefinition) -> list[dg.AssetsDefinition]:
