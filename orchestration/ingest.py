@@ -1,64 +1,32 @@
-"""From a plan to committed rows: fetch, archive, parse, check, replace.
+"""From a plan to committed rows: fetch, archive, load.
 
-Every upstream is asked by its own thread, all at the same time, each within its host's budget. Bodies
-and parsed rows wait in a queue per dataset until the loader, one at a time, archives, checks and
-commits them. What does not arrive becomes a gap with a reason; the others go on.
+Every upstream is asked by its own thread, all at the same time, each within its host's budget. Answers
+wait in a queue per dataset until they are archived and loaded (see load.py), one batch at a time. What
+does not arrive becomes a gap with a reason; the others go on.
 """
 
-import json
 import queue
 import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
-from datetime import date, datetime, time, timedelta
-
-import pyarrow as pa
-import pyarrow.compute as pc
+from datetime import datetime, time
 
 from orchestration import plan
-from orchestration.archive import Archive, Asked, Entry
-from orchestration.expectations.report import Report
+from orchestration.archive import Archive, Asked
 from orchestration.expectations.validator import Validator
-from orchestration.records import RECORDS, Record
+from orchestration.load import Fetched, Loaded, Loader, Part
 from orchestration.settings import Settings
-from orchestration.sources.body import Body, Parsed, Refused, SourceError, Window
+from orchestration.sources.body import Body, Parsed, SourceError, Window
 from orchestration.sources.http import Http
 from orchestration.sources.registry import DATASETS, EXCHANGES, Dataset
-from orchestration.warehouse import FOREVER, Arrived, Delivery, Gap, Shrunk, Warehouse
+from orchestration.warehouse import FOREVER, Gap, Shrunk, Warehouse
 
 BATCH_ROWS = 250_000
+"""rows of one transaction"""
+READ_TOGETHER = 80
+"""bodies that are parsed and checked together: enough to spread the costs, few enough for memory"""
 Progress = Callable[[str, int, int], None]
 """called with upstream, answers so far, answers expected"""
-
-
-@dataclass
-class Fetched:
-    """What one request (or one chain of pages) brought for one scope, or why it brought nothing."""
-
-    upstream: str
-    dataset: str
-    scope: str
-    window: Window
-    bodies: list[Body] = field(default_factory=list)
-    parsed: list[Parsed] = field(default_factory=list)
-    error: SourceError | None = None
-
-
-@dataclass
-class Loaded:
-    """What one dataset's load did, in rows; what is missing; what the checks said."""
-
-    dataset: str
-    received: int = 0
-    inserted: int = 0
-    changed: int = 0
-    deleted: int = 0
-    quarantined: int = 0
-    rounded: int = 0
-    bodies: int = 0
-    gaps: list[Gap] = field(default_factory=list)
-    reports: list = field(default_factory=list)
 
 
 class Ingest:
@@ -82,7 +50,7 @@ class Ingest:
         self._http = http
         self._archive = archive
         self._warehouse = warehouse
-        self._validator = validator
+        self._loader = Loader(warehouse, validator)
         self._catalog = catalog
         self._progress = progress or (lambda upstream, done, total: None)
         self._queues: dict[str, queue.Queue[Fetched | BaseException | None]] = {}
@@ -113,38 +81,41 @@ class Ingest:
     def stop(self) -> None:
         """Asks the threads to end after their current request."""
         self._stop.set()
+        self._loader.close()
 
     def load(self, dataset: str) -> Loaded:
         """Waits for everything that `dataset` was asked for, and commits it batch by batch."""
         loaded = Loaded(dataset)
-        for batch in self._batches(dataset):
-            for part in _by_upstream(batch):
-                self._commit(part, loaded)
+        batches: dict[str, list[Part]] = {}
+        for answers in self._answers(dataset):
+            batch = batches.setdefault(answers[0].upstream, [])
+            batch.append(self._loader.read(answers))
+            if sum(part.row_count for part in batch) >= BATCH_ROWS:
+                self._commit(batches.pop(answers[0].upstream), loaded)
+        for batch in batches.values():
+            self._commit(batch, loaded)
         return loaded
 
-    def _batches(self, dataset: str) -> Iterator[list[Fetched]]:
-        if dataset not in self._queues:
-            return
-        batch: list[Fetched] = []
-        rows = 0
-        while self._drivers[dataset]:
+    def _answers(self, dataset: str) -> Iterator[list[Fetched]]:
+        """What the threads bring, some answers of one upstream at a time."""
+        waiting: dict[str, list[Fetched]] = {}
+        while self._drivers.get(dataset):
             item = self._queues[dataset].get()
             if item is None:
                 self._drivers[dataset] -= 1
                 continue
             if isinstance(item, BaseException):
                 raise item
-            batch.append(item)
-            rows += sum(t.num_rows for p in item.parsed for t in p.tables.values())
-            if rows >= BATCH_ROWS:
-                yield batch
-                batch, rows = [], 0
-        if batch:
-            yield batch
+            some = waiting.setdefault(item.upstream, [])
+            some.append(item)
+            if sum(len(answer.bodies) for answer in some) >= READ_TOGETHER:
+                yield waiting.pop(item.upstream)
+        yield from waiting.values()
 
-    def _commit(self, batch: list[Fetched], loaded: Loaded) -> None:
-        whole = [item for item in batch if item.error is None]
-        self._note_gaps(loaded, [(item, i.reason, str(i)) for item in batch if (i := item.error) is not None])
+    def _commit(self, parts: list[Part], loaded: Loaded) -> None:
+        items = [item for part in parts for item in part.items]
+        whole = [item for item in items if item.error is None]
+        self._note_gaps(loaded, [(item, i.reason, str(i)) for item in items if (i := item.error) is not None])
         if not whole:
             return
         self._batch_count += 1
@@ -155,7 +126,7 @@ class Ingest:
         ]
         self._archive.sync()
         try:
-            commit(self._warehouse, self._validator, self.run_id, whole, entries, loaded)
+            self._loader.commit(parts, entries, self.run_id, loaded)
         except Shrunk as error:
             self._note_gaps(loaded, [(item, "failed", str(error)) for item in whole])
 
@@ -215,7 +186,6 @@ class Ingest:
                         symbol,
                         part,
                         lambda http: exchange.fetch_flows(http, symbol, part, now),
-                        exchange.parse_flows,
                     )
                     self._queues["spot_flows"].put(fetched)
                     done += 1
@@ -273,13 +243,14 @@ class Ingest:
         scope: str,
         window: Window,
         fetch: Callable[[Http], Iterator[Body]],
-        parse: Callable[[Body], Parsed],
+        parse: Callable[[Body], Parsed] | None = None,
     ) -> Fetched:
         item = Fetched(upstream, dataset, scope, window)
         try:
             for body in fetch(self._http):
                 item.bodies.append(body)
-                item.parsed.append(parse(body))
+                if parse:
+                    item.parsed.append(parse(body))
         except SourceError as error:
             item.error = error
         return item
@@ -298,100 +269,3 @@ class Ingest:
                     self._queues[dataset].put(error)
 
         return run
-
-
-def commit(
-    warehouse: Warehouse,
-    validator: Validator,
-    run_id: str,
-    items: list[Fetched],
-    entries: list[Entry],
-    loaded: Loaded,
-) -> None:
-    """Checks and commits what one upstream answered for one dataset; `entries`: its archived bodies.
-
-    Raises Shrunk where the answer as a whole is refused."""
-    upstream, dataset = items[0].upstream, items[0].dataset
-    refused = [
-        (row, body.sha256)
-        for item in items
-        for body, parsed in zip(item.bodies, item.parsed, strict=True)
-        for row in parsed.refused
-    ]
-    rounded = sum(parsed.rounded_count for item in items for parsed in item.parsed)
-    for position, table in enumerate(items[0].parsed[0].tables):
-        record = RECORDS[table]
-        rows = pa.concat_tables([parsed.tables[table] for item in items for parsed in item.parsed])
-        rows = _until_now(record, rows, max(item.window.end for item in items))
-        if warehouse.holds(record, rows):
-            report = Report(f"raw_{table}", True, rows.num_rows, [], 0.0)
-        else:
-            report = validator.check(f"raw_{table}", rows, window=_span(record, items))
-        loaded.reports.append(report)
-        if report.refuses_window:
-            raise Shrunk(f"{upstream} {dataset}: not loaded; {report.message}")
-        rows, failed = _split(record, rows, report)
-        delivery = Delivery(
-            record,
-            rows,
-            [_arrived(record, item) for item in items],
-            upstream,
-            dataset,
-            entries if position == 0 else [],
-            failed + [r for r in refused if r[0].table == table],
-            rounded if position == 0 else 0,
-            carry_forward="is_listed" if table == "spot_symbols" else None,
-        )
-        done = warehouse.replace_window(delivery, run_id)
-        loaded.received += done.received
-        loaded.inserted += done.inserted
-        loaded.changed += done.changed
-        loaded.deleted += done.deleted
-        loaded.quarantined += len(delivery.refused)
-    loaded.rounded += rounded
-    loaded.bodies += len(entries)
-
-
-def _until_now(record: Record, rows: pa.Table, end: date) -> pa.Table:
-    """Drops what is dated after the last closed day; a snapshot may be later (estimates only)."""
-    if record.date is None or record.table == "coin_snapshots":
-        return rows
-    return rows.filter(pc.less(rows[record.date], pa.scalar(end, pa.date32())))
-
-
-def _by_upstream(batch: list[Fetched]) -> Iterator[list[Fetched]]:
-    for upstream in dict.fromkeys(item.upstream for item in batch):
-        yield [item for item in batch if item.upstream == upstream]
-
-
-def _arrived(record: Record, item: Fetched) -> Arrived:
-    """What the rows of this item replace."""
-    if record.table == "coin_snapshots":
-        days = sorted({d for p in item.parsed for d in p.tables[record.table]["utc_date"].to_pylist()})
-        return Arrived((), Window(days[0], days[-1] + timedelta(days=1)))
-    if record.table == "asset_caps":
-        return Arrived((item.upstream,), item.window)
-    scope = {"exchange": item.upstream, "symbol": item.scope, "upstream": item.upstream}
-    return Arrived(tuple(scope.get(column, item.scope) for column in record.scope), item.window)
-
-
-def _span(record: Record, items: list[Fetched]) -> tuple[date, date] | None:
-    """First and last-but-excluded day that the items asked for; None where no window was asked."""
-    if record.table != "spot_flows":
-        return None
-    return min(item.window.start for item in items), max(item.window.end for item in items)
-
-
-def _split(record: Record, rows: pa.Table, report) -> tuple[pa.Table, list[tuple[Refused, str]]]:
-    """Rows that may be loaded, and those that a critical expectation refuses, with their bodies."""
-    reasons = report.refused_rows
-    if not reasons:
-        return rows, []
-    refused = []
-    for index, why in reasons.items():
-        row = rows.slice(index, 1).to_pylist()[0]
-        key = " ".join(str(row[column]) for column in record.grain)
-        day = row.get(record.date) if record.date else None
-        refused.append((Refused(record.table, key, why, json.dumps(row, default=str), day), row["body_sha256"]))
-    keep = pa.array([index not in reasons for index in range(rows.num_rows)], pa.bool_())
-    return rows.filter(keep), refused

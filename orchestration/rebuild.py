@@ -12,10 +12,9 @@ from pathlib import Path
 
 from orchestration.archive import Archive, Entry
 from orchestration.expectations.validator import Validator
-from orchestration.ingest import Fetched, Loaded, commit
+from orchestration.load import Fetched, Loaded, Loader
 from orchestration.settings import Settings
-from orchestration.sources.body import SourceError, Window
-from orchestration.sources.registry import parser
+from orchestration.sources.body import Window
 from orchestration.warehouse import Gap, Shrunk, Warehouse
 
 
@@ -44,17 +43,23 @@ def _replay(
     archive: Archive, warehouse: Warehouse, settings: Settings, validator: Validator, run_id: str, code_version: str
 ) -> list[Loaded]:
     warehouse.prepare(settings)
+    loader = Loader(warehouse, validator)
     done: list[Loaded] = []
     days: list[Window] = []
     for fetched_by, entries in _batches(archive):
         answers = _answers(entries)
-        items = [_parsed(pages) for pages in answers]
+        items = [_fetched(pages) for pages in answers]
         loaded = Loaded(entries[0].body.dataset)
         done.append(loaded)
         if not items:
             continue
+        part = loader.read(items)
+        for item in items:
+            if item.error:
+                # It was understood when it was fetched: the parser has become stricter since.
+                raise RebuildError(f"{entries[0].pack}: {item.error}; rebuild with the altflow that fetched it")
         try:
-            commit(warehouse, validator, fetched_by, items, [entry for pages in answers for entry in pages], loaded)
+            loader.commit([part], [entry for pages in answers for entry in pages], fetched_by, loaded)
         except Shrunk as error:
             # Refused then, refused now; then it was a gap of that run.
             gaps = [Gap(i.upstream, i.dataset, i.scope, i.window, "failed", str(error)) for i in items]
@@ -86,13 +91,6 @@ def _answers(entries: list[Entry]) -> list[list[Entry]]:
     return [pages for pages in answers if len(pages) == pages[0].asked.pages]
 
 
-def _parsed(pages: list[Entry]) -> Fetched:
+def _fetched(pages: list[Entry]) -> Fetched:
     body, asked = pages[0].body, pages[0].asked
-    item = Fetched(body.upstream, body.dataset, asked.scope, asked.window, [entry.body for entry in pages])
-    parse = parser(body.upstream, body.dataset)
-    try:
-        item.parsed = [parse(body) for body in item.bodies]
-    except SourceError as error:
-        # It was understood when it was fetched: the parser has become stricter since.
-        raise RebuildError(f"{pages[0].pack}: {error}; rebuild with the altflow that fetched it") from None
-    return item
+    return Fetched(body.upstream, body.dataset, asked.scope, asked.window, [entry.body for entry in pages])

@@ -1,5 +1,6 @@
 """One run: whose turn it is, what day it is, who is asked, and what must be closed at the end."""
 
+import gc
 import json
 import os
 import subprocess
@@ -221,6 +222,7 @@ def open_run(
             stack.callback(lock.release)
         if on_lock:
             on_lock()
+        _collect_less()
         _require_room(settings.data_dir)
         warehouse = Warehouse(settings.warehouse_path)
         warehouse.prepare(settings)
@@ -271,6 +273,12 @@ def incomplete_from(warehouse: Warehouse, settings: Settings) -> date:
             lacking = plan.missing(Window(settings.start, reached), known)
             firsts.append(lacking[0].start if lacking else reached)
     return min(firsts, default=settings.start)
+
+
+def _collect_less() -> None:
+    """Parsing makes millions of short-lived lists and nothing cyclic: to look for cycles as often as Python
+    does by default is a tenth of a run."""
+    gc.set_threshold(200_000, 20, 20)
 
 
 def _require_room(folder: Path) -> None:

@@ -149,8 +149,7 @@ class Delivery:
     upstream: str
     dataset: str
     entries: list[Entry] = field(default_factory=list)
-    refused: list[tuple[Refused, str]] = field(default_factory=list)
-    """refused rows with the SHA-256 of their body"""
+    refused: list[Refused] = field(default_factory=list)
     rounded_count: int = 0
     carry_forward: str | None = None
     """a boolean column: rows that vanish from a whole-scope table stay, with this column false"""
@@ -194,6 +193,7 @@ class Warehouse:
         except duckdb.Error as error:
             raise WarehouseError(f"{self.path} cannot be opened: {error}") from None
         con.execute("SET preserve_insertion_order = false")
+        con.execute("SET checkpoint_threshold = '1GB'")
         return con
 
     @contextmanager
@@ -419,19 +419,25 @@ def _replace(con: duckdb.DuckDBPyConnection, delivery: Delivery, run_id: str, no
             f"INSERT INTO incoming SELECT {kept} FROM present t "
             f"WHERE NOT EXISTS (SELECT 1 FROM incoming i WHERE {same})"
         )
-    con.execute(
-        f"CREATE OR REPLACE TEMP TABLE obsolete AS SELECT t.row_number, i.{record.grain[0]} IS NOT NULL AS is_changed "
-        f"FROM present t LEFT JOIN incoming i ON {same} WHERE i.{record.grain[0]} IS NULL OR {differs}"
-    )
-    con.execute(
-        f"CREATE OR REPLACE TEMP TABLE fresh AS SELECT i.* FROM incoming i LEFT JOIN present t ON {same} "
-        f"WHERE t.row_number IS NULL OR {differs}"
-    )
-    stored, changed, obsolete, fresh = con.execute(
-        "SELECT (SELECT count(*) FROM present), (SELECT count(*) FILTER (is_changed) FROM obsolete), "
-        "(SELECT count(*) FROM obsolete), (SELECT count(*) FROM fresh)"
+    stored = con.execute("SELECT count(*) FROM present").fetchall()[0][0]
+    fresh = "fresh" if stored else "incoming"
+    if stored:
+        con.execute(
+            "CREATE OR REPLACE TEMP TABLE obsolete AS "
+            f"SELECT t.row_number, i.{record.grain[0]} IS NOT NULL AS is_changed "
+            f"FROM present t LEFT JOIN incoming i ON {same} WHERE i.{record.grain[0]} IS NULL OR {differs}"
+        )
+        con.execute(
+            f"CREATE OR REPLACE TEMP TABLE fresh AS SELECT i.* FROM incoming i LEFT JOIN present t ON {same} "
+            f"WHERE t.row_number IS NULL OR {differs}"
+        )
+    else:
+        con.execute("CREATE OR REPLACE TEMP TABLE obsolete AS SELECT row_number, false AS is_changed FROM present")
+    changed, obsolete, new = con.execute(
+        "SELECT (SELECT count(*) FILTER (is_changed) FROM obsolete), (SELECT count(*) FROM obsolete), "
+        f"(SELECT count(*) FROM {fresh})"
     ).fetchall()[0]
-    done.changed, done.deleted, done.inserted = changed, obsolete - changed, fresh - changed
+    done.changed, done.deleted, done.inserted = changed, obsolete - changed, new - changed
     if done.deleted > _SHRUNK_COUNT and done.deleted > stored * _SHRUNK_RATIO:
         raise Shrunk(
             f"{delivery.upstream} {delivery.dataset}: the answer lacks {done.deleted} of {stored} stored rows; not "
@@ -442,7 +448,7 @@ def _replace(con: duckdb.DuckDBPyConnection, delivery: Delivery, run_id: str, no
     day = record.date or "NULL::DATE"
     con.execute(
         f"INSERT INTO raw.changes SELECT DISTINCT '{record.table}', {exchange}, {day}, {done.load_id} FROM ("
-        f"SELECT {columns} FROM fresh UNION ALL SELECT {columns} FROM present SEMI JOIN obsolete USING (row_number))"
+        f"SELECT {columns} FROM {fresh} UNION ALL SELECT {columns} FROM present SEMI JOIN obsolete USING (row_number))"
     )
     if obsolete:
         con.execute(
@@ -452,7 +458,8 @@ def _replace(con: duckdb.DuckDBPyConnection, delivery: Delivery, run_id: str, no
         )
         con.execute(f"DELETE FROM {table} WHERE rowid IN (SELECT row_number FROM obsolete)")
     con.execute(
-        f"INSERT INTO {table} BY NAME SELECT *, {done.load_id} AS load_id, ?::TIMESTAMP AS loaded_at FROM fresh", [now]
+        f"INSERT INTO {table} BY NAME SELECT *, {done.load_id} AS load_id, ?::TIMESTAMP AS loaded_at FROM {fresh}",
+        [now],
     )
     scope = delivery.arrived[0].scope if len(delivery.arrived) == 1 else (f"{len(delivery.arrived)} scopes",)
     start, end = min(a.window.start for a in delivery.arrived), max(a.window.end for a in delivery.arrived)
@@ -511,12 +518,12 @@ def _index_bodies(con: duckdb.DuckDBPyConnection, entries: list[Entry]) -> None:
 
 def _quarantine(con: duckdb.DuckDBPyConnection, delivery: Delivery, run_id: str) -> None:
     """Refused rows; a row that was refused before for the same reason is not noted again."""
-    for row, sha256 in delivery.refused:
+    for row in delivery.refused:
         con.execute(
             "INSERT INTO raw.quarantine SELECT ?, ?, ?, ?, ?, ?, ?, ? WHERE NOT EXISTS (SELECT 1 FROM raw.quarantine q "
             "WHERE q.table_name = ? AND q.row_key = ? AND q.reason = ? AND q.row_json = ?)",
             [
-                row.table, row.key, row.day, row.reason, row.row, sha256, run_id, _now(),
+                row.table, row.key, row.day, row.reason, row.row, row.body_sha256, run_id, _now(),
                 row.table, row.key, row.reason, row.row,
             ],
         )  # fmt: skip

@@ -13,7 +13,8 @@ import pytest
 from orchestration import run as runs
 from orchestration.archive import Archive, ArchiveError, Asked
 from orchestration.expectations.validator import Validator
-from orchestration.ingest import Ingest, Loaded
+from orchestration.ingest import Ingest
+from orchestration.load import Loaded
 from orchestration.rebuild import RebuildError, rebuild
 from orchestration.records import RECORDS
 from orchestration.settings import Settings

@@ -7,6 +7,7 @@ from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
 
+import pyarrow as pa
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -16,7 +17,7 @@ from orchestration.sources import alternative_me, binance, coingecko, coinmetric
 from orchestration.sources.binance import DAY_MS
 from orchestration.sources.body import Body, Parsed, SourceError, Window
 from orchestration.sources.http import Answer
-from orchestration.sources.registry import DATASETS, EXCHANGES, parser
+from orchestration.sources.registry import DATASETS, EXCHANGES, parse
 
 NOON = datetime(2026, 3, 8, 12)
 
@@ -695,16 +696,35 @@ def test_fear_and_greed_what_is_something_else_is_said(point: dict):
 # --- the registry
 
 
+def body_of(upstream: str, dataset: str) -> Body:
+    context = dict(page([]).context) | {"series_id": "M2SL", "stablecoin_id": "1"}
+    return Body(upstream, dataset, "https://host.example/x", 200, NOON, b'{"code": -1}', context)
+
+
 def test_every_upstream_that_fetches_has_its_parser():
-    for name, exchange in EXCHANGES.items():
-        assert parser(name, "spot_symbols") is exchange.parse_symbols
-        assert parser(name, "spot_flows") is exchange.parse_flows
-    for dataset in DATASETS:
-        assert parser(dataset.upstream, dataset.name) is dataset.parse
-        assert dataset.name in RECORDS
+    known = [(name, dataset) for name in EXCHANGES for dataset in ("spot_symbols", "spot_flows")]
+    for upstream, dataset in known + [(d.upstream, d.name) for d in DATASETS]:
+        assert dataset in RECORDS
+        with pytest.raises(SourceError):
+            parse([body_of(upstream, dataset)])
     for unknown in (("binance", "trades"), ("nobody", "spot_flows")):
         with pytest.raises(KeyError):
-            parser(*unknown)
+            parse([body_of(*unknown)])
+
+
+def test_pages_parsed_together_give_the_rows_of_pages_parsed_alone():
+    pages = [
+        page([kline(0), kline(1)]),
+        page([]),
+        page([kline(0, taker_quote="0.0000000000025"), kline(1, quote=None)]),
+    ]
+    alone = [binance.parse_flows(body) for body in pages]
+    together = parse(pages)
+    assert len(together) == 1
+    assert pa.concat_tables([p.tables["spot_flows"] for p in alone]).equals(together[0].tables["spot_flows"])
+    assert together[0].rounded_count == sum(p.rounded_count for p in alone) == 1
+    assert together[0].refused == [row for p in alone for row in p.refused]
+    assert [row.body_sha256 for row in together[0].refused] == [pages[2].sha256]
 
 
 # --- bodies gone wrong in any way

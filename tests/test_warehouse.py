@@ -263,13 +263,13 @@ def test_nonsense_is_refused_and_nothing_is_written(delivered: list[dict], messa
 
 
 def test_refused_rows_are_kept_once_with_their_reason(warehouse: Warehouse):
-    bad = (Refused("spot_flows", "binance SOLUSDT 1", "volume_quote 'NaN' is not a finite number", "[1]"), "a" * 64)
-    other = (replace(bad[0], reason="another"), "a" * 64)
+    bad = Refused("spot_flows", "binance SOLUSDT 1", "volume_quote 'NaN' is not a finite number", "[1]", "a" * 64)
+    other = replace(bad, reason="another")
     for refused in ([bad], [bad], [bad, other]):
         warehouse.replace_window(flows([flow(0)], 0, 2, refused=refused), "r")
     sql = "SELECT row_key, reason, row_json, body_sha256 FROM raw.quarantine ORDER BY reason DESC"
     key = "binance SOLUSDT 1"
-    assert rows(warehouse, sql) == [(key, bad[0].reason, "[1]", "a" * 64), (key, "another", "[1]", "a" * 64)]
+    assert rows(warehouse, sql) == [(key, bad.reason, "[1]", "a" * 64), (key, "another", "[1]", "a" * 64)]
 
 
 def test_bodies_are_indexed_once_with_the_rows_that_cite_them(warehouse: Warehouse):

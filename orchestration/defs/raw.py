@@ -5,7 +5,7 @@ from collections.abc import Iterator
 import dagster as dg
 
 from orchestration.defs import window
-from orchestration.ingest import Loaded
+from orchestration.load import Loaded
 from orchestration.records import RECORDS, Record
 from orchestration.run import Run
 

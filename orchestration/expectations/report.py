@@ -1,8 +1,8 @@
 """What a check found, as plain data that travels through JSON."""
 
 import math
-from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field, replace
 from datetime import date, datetime
 from decimal import Decimal
 from typing import Any
@@ -97,3 +97,27 @@ class Report:
     def from_dict(cls, data: Mapping[str, Any]) -> "Report":
         failures = [Failure(**failure) for failure in data["failures"]]
         return cls(data["suite"], data["passed"], data["row_count"], failures, data["seconds"])
+
+
+SAMPLED = 5
+
+
+def joined(reports: Sequence[Report]) -> Report:
+    """One report on tables that were checked one after the other by the same suite: positions count on."""
+    if len(reports) == 1:
+        return reports[0]
+    failures: dict[tuple, Failure] = {}
+    offset = 0
+    for report in reports:
+        for each in report.failures:
+            key = (each.check, each.expectation, each.column, each.severity, each.row_level)
+            before = failures.get(key)
+            failures[key] = replace(
+                before or each,
+                unexpected_count=each.unexpected_count + (before.unexpected_count if before else 0),
+                rows=[*(before.rows if before else ()), *(offset + row for row in each.rows)],
+                sample=[*(before.sample if before else ()), *each.sample][:SAMPLED],
+            )
+        offset += report.row_count
+    passed, seconds = all(report.passed for report in reports), sum(report.seconds for report in reports)
+    return Report(reports[0].suite, passed, offset, list(failures.values()), seconds)

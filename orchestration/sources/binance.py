@@ -8,6 +8,7 @@ import json
 from collections.abc import Iterator
 from datetime import UTC, date, datetime, timedelta
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
@@ -15,6 +16,7 @@ from orchestration.records import SPOT_FLOWS, SPOT_SYMBOLS
 from orchestration.sources.body import Body, Parsed, Refused, SourceError, Window
 from orchestration.sources.exact import amounts, prices
 from orchestration.sources.http import Host, Http
+from orchestration.sources.json_rows import columns
 
 HOST = Host(
     name="binance",
@@ -90,76 +92,116 @@ def fetch_flows(http: Http, symbol: str, window: Window, now: datetime) -> Itera
         }
         body = Body("binance", "spot_flows", answer.url, answer.status, answer.fetched_at, answer.content, context)
         yield body
-        opened = _rows(body)
-        if len(opened) < PAGE:
+        page = body.once(_page)
+        if page.num_rows < PAGE:
             return
-        last_ms = max(row[0] for row in opened)
+        last_ms = pc.max(page["opened"]).as_py()
         if last_ms < start_ms:
             raise SourceError(f"{answer.url}: the page ends at {last_ms}, before its start: paging would never end")
         start_ms = last_ms + DAY_MS
 
 
-def parse_flows(body: Body) -> Parsed:
-    """Rows of records.SPOT_FLOWS from one page of klines. Pure: bytes in, tables out.
+def parse_flows(*bodies: Body) -> Parsed:
+    """Rows of records.SPOT_FLOWS from pages of klines. Pure: bytes in, tables out. Many pages at once cost
+    little more than one.
 
     Bars that were still open at the exchange's clock are left out, and so is a row that repeats another
     to the letter; rows that no column can hold and bars outside of the window asked for are refused with
-    a reason. Raises SourceError where the body is not a list of klines."""
-    rows = _rows(body)
-    if len({row[0] for row in rows}) < len(rows):
-        rows = [json.loads(text) for text in dict.fromkeys(map(json.dumps, rows))]
-    symbol, exchange = body.context["symbol"], body.upstream
-    if not rows:
+    a reason. Raises SourceError where a body is not a list of klines."""
+    pages = [_unrepeated(body.once(_page)) for body in bodies]
+    rows = pa.concat_tables(pages).combine_chunks()
+    if not rows.num_rows:
         return Parsed({SPOT_FLOWS.table: SPOT_FLOWS.schema.empty_table()})
-    columns = list(zip(*rows, strict=True))
-    count = len(rows)
-    try:
-        opened, closed, trades = (pa.array(columns[index], pa.int64()) for index in (0, 6, 8))
-        exact = {name: amounts(columns[index]) for name, index in _AMOUNTS.items()}
-        rates = {name: prices(columns[index]) for name, index in _PRICES.items()}
-        texts = {f"{name}_text": pa.array(columns[index], pa.string()) for name, index in _PRICES.items()}
-    except (TypeError, ValueError, OverflowError, pa.ArrowException) as error:
-        raise SourceError(f"{body.url}: a kline has a field of another type ({str(error)[:120]})") from None
+    cells = {name: rows[name].chunk(0) for name in rows.column_names}
+    opened = cells["opened"]
+    exact = {name: amounts(cells[name]) for name in AMOUNTS}
+    counts = [page.num_rows for page in pages]
+    first, end, now = (pa.array(np.repeat([bound(body) for body in bodies], counts)) for bound in _BOUNDS)
     table = pa.table(
         {
-            "exchange": [exchange] * count,
-            "symbol": [symbol] * count,
+            "exchange": pa.array([bodies[0].upstream] * len(opened)),
+            "symbol": _repeated([body.context["symbol"] for body in bodies], counts),
             "utc_date": pc.cast(pc.divide(opened, DAY_MS), pa.int32(), safe=False).cast(pa.date32()),
-            **rates,
-            **texts,
-            **{name: cells.values for name, cells in exact.items()},
-            "trade_count": trades,
-            "source_kind": ["klines"] * count,
-            "body_sha256": [body.sha256] * count,
+            **{name: prices(cells[name]) for name in PRICES},
+            **{f"{name}_text": cells[name] for name in PRICES},
+            **{name: amount.values for name, amount in exact.items()},
+            "trade_count": cells["trade_count"],
+            "source_kind": pa.array(["klines"] * len(opened)),
+            "body_sha256": _repeated([body.sha256 for body in bodies], counts),
         }
     ).select(SPOT_FLOWS.schema.names)
     reasons: dict[int, str] = {}
     for index in pc.indices_nonzero(pc.is_null(exact["volume_quote"].values)).to_pylist():
         reasons[index] = "volume_quote is missing"
-    for name, cells in exact.items():
-        for index, why in cells.bad.items():
+    for name, amount in exact.items():
+        for index, why in amount.bad.items():
             reasons[index] = f"{name} {why}"
     days = pc.multiply(pc.divide(opened, DAY_MS), DAY_MS)
     for index in pc.indices_nonzero(pc.not_equal(opened, days)).to_pylist():
-        reasons.setdefault(index, f"opens at {columns[0][index]} ms, which is not 00:00 UTC of a day in milliseconds")
+        reasons.setdefault(index, f"opens at {opened[index]} ms, which is not 00:00 UTC of a day in milliseconds")
     # Microseconds at 00:00 UTC are whole days of milliseconds too: only the window tells them apart.
-    first, end = (_ms(date.fromisoformat(body.context[name])) for name in ("start", "end"))
     for index in pc.indices_nonzero(pc.or_(pc.less(opened, first), pc.greater_equal(opened, end))).to_pylist():
-        reasons.setdefault(index, f"opens at {columns[0][index]} ms, outside of the days that were asked for")
-    refused = [
-        Refused(SPOT_FLOWS.table, f"{exchange} {symbol} {rows[i][0]}", why, json.dumps(rows[i]))
-        for i, why in sorted(reasons.items())
-    ]
-    whole = pc.less(closed, _ms_of(datetime.fromisoformat(body.context["now"])))
-    keep = pc.and_(whole, pa.array([i not in reasons for i in range(count)])) if reasons else whole
-    table = table.filter(keep)
-    return Parsed(
-        {SPOT_FLOWS.table: table.cast(SPOT_FLOWS.schema)}, sum(c.rounded_count for c in exact.values()), refused
-    )
+        reasons.setdefault(index, f"opens at {opened[index]} ms, outside of the days that were asked for")
+    refused = []
+    for index, why in sorted(reasons.items()):
+        body = bodies[int(np.searchsorted(np.cumsum(counts), index, "right"))]
+        row = list(rows.slice(index, 1).to_pylist()[0].values())
+        key = f"{body.upstream} {body.context['symbol']} {row[0]}"
+        refused.append(Refused(SPOT_FLOWS.table, key, why, json.dumps(row), body.sha256))
+    keep = pc.less(cells["closed"], now)
+    if reasons:
+        keep = pc.and_(keep, pa.array([index not in reasons for index in range(rows.num_rows)]))
+    table = table.filter(keep).cast(SPOT_FLOWS.schema)
+    return Parsed({SPOT_FLOWS.table: table}, sum(amount.rounded_count for amount in exact.values()), refused)
 
 
-_PRICES = {"open_price": 1, "high_price": 2, "low_price": 3, "close_price": 4}
-_AMOUNTS = {"volume_base": 5, "volume_quote": 7, "taker_buy_base": 9, "taker_buy_quote": 10}
+# The twelve fields of a kline.
+PRICES = ("open_price", "high_price", "low_price", "close_price")
+AMOUNTS = ("volume_base", "volume_quote", "taker_buy_base", "taker_buy_quote")
+_FIELDS = {
+    "opened": pa.int64(),
+    **dict.fromkeys(PRICES, pa.string()),
+    "volume_base": pa.string(),
+    "closed": pa.int64(),
+    "volume_quote": pa.string(),
+    "trade_count": pa.int64(),
+    "taker_buy_base": pa.string(),
+    "taker_buy_quote": pa.string(),
+    "ignore": pa.string(),
+}
+# First and end (excluded) of the window asked for and the exchange's clock, in milliseconds.
+_BOUNDS = (
+    lambda body: _ms(date.fromisoformat(body.context["start"])),
+    lambda body: _ms(date.fromisoformat(body.context["end"])),
+    lambda body: _ms_of(datetime.fromisoformat(body.context["now"])),
+)
+
+
+def _page(body: Body) -> pa.Table:
+    """The klines of one body, as received. Raises SourceError where they are none."""
+    page = columns(body.content, _FIELDS)
+    if page is not None:
+        return page
+    rows = _rows(body)
+    cells = list(zip(*rows, strict=True)) if rows else [()] * len(_FIELDS)
+    try:
+        arrays = [pa.array(cell, kind) for cell, kind in zip(cells, _FIELDS.values(), strict=True)]
+    except (TypeError, ValueError, OverflowError, pa.ArrowException) as error:
+        raise SourceError(f"{body.url}: a kline has a field of another type ({str(error)[:120]})") from None
+    return pa.table(arrays, names=list(_FIELDS))
+
+
+def _unrepeated(page: pa.Table) -> pa.Table:
+    opened = page["opened"].to_numpy()
+    if (opened[1:] > opened[:-1]).all():
+        return page
+    seen = dict.fromkeys(tuple(row.values()) for row in page.to_pylist())
+    cells = [pa.array(cell, kind) for cell, kind in zip(zip(*seen, strict=True), _FIELDS.values(), strict=True)]
+    return pa.table(cells, page.schema)
+
+
+def _repeated(texts: list[str], counts: list[int]) -> pa.Array:
+    return pa.array(texts).take(pa.array(np.repeat(np.arange(len(texts)), counts)))
 
 
 def _rows(body: Body) -> list[list]:

@@ -2,12 +2,15 @@
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import date, datetime
 from functools import cached_property
+from typing import TypeVar
 
 import pyarrow as pa
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -46,6 +49,18 @@ class Body:
         except (ValueError, RecursionError) as error:
             raise SourceError(f"{self.url}: not JSON ({str(error)[:100]})", content=self.content) from None
 
+    def once(self, read: Callable[["Body"], T]) -> T:
+        """What `read` makes of this body, kept until `forget`."""
+        kept = self.__dict__.setdefault("_kept", {})
+        if read not in kept:
+            kept[read] = read(self)
+        return kept[read]
+
+    def forget(self) -> None:
+        """Frees what `data` and `once` keep; it is read again when asked for."""
+        self.__dict__.pop("data", None)
+        self.__dict__.pop("_kept", None)
+
     @cached_property
     def data_as_text(self):
         """The content read as JSON with every number kept as the text received: exact, and NaN shows."""
@@ -63,12 +78,13 @@ class Refused:
     key: str
     reason: str
     row: str
+    body_sha256: str
     day: date | None = None
 
 
 @dataclass
 class Parsed:
-    """Tables of one body, by the name of their record; cells rounded to 12 decimals; rows refused."""
+    """Tables of one body or several, by the name of their record; cells rounded to 12 decimals; rows refused."""
 
     tables: dict[str, pa.Table]
     rounded_count: int = 0

@@ -59,7 +59,7 @@ def parse_snapshot(body: Body) -> Parsed:
         raise SourceError(f"{body.url}: not a list of coins ({error!r})") from None
     bad = cap.bad | supply.bad
     refused = [
-        Refused(COIN_SNAPSHOTS.table, f"{coins[i]['id']} {day}", why, json.dumps(coins[i]), day)
+        Refused(COIN_SNAPSHOTS.table, f"{coins[i]['id']} {day}", why, json.dumps(coins[i]), body.sha256, day)
         for i, why in sorted(bad.items())
     ]
     if refused:

@@ -70,7 +70,7 @@ def parse_caps(body: Body) -> Parsed:
     except (KeyError, TypeError, ValueError, OverflowError, AttributeError, pa.ArrowException) as error:
         raise SourceError(f"{body.url}: not asset metrics ({error!r})") from None
     refused = [
-        Refused(ASSET_CAPS.table, f"{rows[i]['asset']} {rows[i]['time'][:10]}", why, str(rows[i]))
+        Refused(ASSET_CAPS.table, f"{rows[i]['asset']} {rows[i]['time'][:10]}", why, str(rows[i]), body.sha256)
         for i, why in sorted(caps.bad.items())
     ]
     if refused:

@@ -166,7 +166,9 @@ def _parsed(record, columns: dict, keys: list[str], cells: list) -> Parsed:
         bad |= column.bad
     if bad:
         table = table.filter(pa.array([i not in bad for i in range(len(keys))], pa.bool_()))
-    refused = [Refused(record.table, keys[i], why, keys[i]) for i, why in sorted(bad.items())]
+    refused = [
+        Refused(record.table, keys[i], why, keys[i], columns["body_sha256"][i]) for i, why in sorted(bad.items())
+    ]
     return Parsed({record.table: table}, sum(column.rounded_count for column in cells), refused)
 
 

@@ -21,23 +21,40 @@ class Amounts:
     bad: dict[int, str]
 
 
-def amounts(texts: Sequence[str | None]) -> Amounts:
+def amounts(texts: Sequence[str | None] | pa.Array) -> Amounts:
     """Amounts from decimal text; exponents are understood, NaN and Infinity are not amounts."""
-    column = pa.array(texts, pa.string())
-    bad: dict[int, str] = {}
+    column: pa.Array = texts if isinstance(texts, pa.Array) else pa.array(texts, pa.string())
+    if _is_plain(column):
+        try:
+            # Refuses what does not fit and what has more decimals.
+            return Amounts(pc.cast(column, AMOUNT), 0, {})
+        except (pa.ArrowInvalid, pa.ArrowNotImplementedError):
+            pass
+    return _rounded(column)
+
+
+def _is_plain(column: pa.Array) -> bool:
+    """Whether no cell is long or has an exponent: Arrow makes 0 of 1e-40 and says nothing."""
+    text = column.buffers()[2]
+    letters = text.to_pybytes() if text else b""
+    return b"e" not in letters and b"E" not in letters and (pc.max(pc.binary_length(column)).as_py() or 0) <= 38
+
+
+def _rounded(column: pa.Array) -> Amounts:
+    """For columns that hold a cell with more than 12 decimals."""
     try:
         wide = pc.cast(column, _WIDE)
     except (pa.ArrowInvalid, pa.ArrowNotImplementedError):
-        return _one_by_one(texts)
+        return _one_by_one(column.to_pylist())
     # Arrow does not notice when a number of 19 or more digits before the point overflows 20 decimals.
     if (pc.max(pc.abs(pc.cast(column, pa.float64()))).as_py() or 0) >= 1e17:
-        return _one_by_one(texts)
+        return _one_by_one(column.to_pylist())
     rounded = pc.round(wide, 12, "half_to_even")
     count = pc.sum(pc.not_equal(rounded, wide)).as_py() or 0
     try:
-        return Amounts(pc.cast(rounded, AMOUNT), count, bad)
+        return Amounts(pc.cast(rounded, AMOUNT), count, {})
     except pa.ArrowInvalid:
-        return _one_by_one(texts)
+        return _one_by_one(column.to_pylist())
 
 
 def _one_by_one(texts: Sequence[str | None]) -> Amounts:
@@ -69,13 +86,13 @@ def _one_by_one(texts: Sequence[str | None]) -> Amounts:
     return Amounts(pa.array(values, AMOUNT), rounded, bad)
 
 
-def prices(texts: Sequence[str | None]) -> pa.Array:
+def prices(texts: Sequence[str | None] | pa.Array) -> pa.Array:
     """Doubles from decimal text; NULL where the text is missing, not a number or not finite."""
-    column = pa.array(texts, pa.string())
+    column: pa.Array = texts if isinstance(texts, pa.Array) else pa.array(texts, pa.string())
     try:
         numbers = pc.cast(column, pa.float64())
     except pa.ArrowInvalid:
-        numbers = pa.array([_float(text) for text in texts], pa.float64())
+        numbers = pa.array([_float(cell.as_py()) for cell in column], pa.float64())
     return pc.if_else(pc.is_finite(numbers), numbers, None)
 
 

@@ -49,7 +49,8 @@ def parse_series(body: Body) -> Parsed:
         schema=MACRO_OBSERVATIONS.schema,
     )
     refused = [
-        Refused(MACRO_OBSERVATIONS.table, f"{series} {days[i]}", why, str(rows[i])) for i, why in value.bad.items()
+        Refused(MACRO_OBSERVATIONS.table, f"{series} {days[i]}", why, str(rows[i]), body.sha256)
+        for i, why in value.bad.items()
     ]
     if refused:
         table = table.filter(pa.array([i not in value.bad for i in range(len(days))], pa.bool_()))

@@ -1,0 +1,203 @@
+"""From answers to committed rows: parse, check, replace.
+
+Answers are parsed and sent to be checked as they come, some at a time, and committed many at a time:
+the checks run in another process while the next answers are fetched, and a transaction costs little
+more for many rows than for a few.
+"""
+
+import json
+from collections.abc import Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass, field
+from datetime import date, timedelta
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from orchestration.archive import Entry
+from orchestration.expectations.report import Report, joined
+from orchestration.expectations.validator import Validator
+from orchestration.records import RECORDS, Record
+from orchestration.sources import registry
+from orchestration.sources.body import Body, Parsed, Refused, SourceError, Window
+from orchestration.warehouse import Arrived, Delivery, Gap, Shrunk, Warehouse
+
+
+@dataclass
+class Fetched:
+    """What one request (or one chain of pages) brought for one scope, or why it brought nothing."""
+
+    upstream: str
+    dataset: str
+    scope: str
+    window: Window
+    bodies: list[Body] = field(default_factory=list)
+    parsed: list[Parsed] = field(default_factory=list)
+    """empty for flows, whose bodies are parsed many at once"""
+    error: SourceError | None = None
+
+
+@dataclass
+class Loaded:
+    """What one dataset's load did, in rows; what is missing; what the checks said."""
+
+    dataset: str
+    received: int = 0
+    inserted: int = 0
+    changed: int = 0
+    deleted: int = 0
+    quarantined: int = 0
+    rounded: int = 0
+    bodies: int = 0
+    gaps: list[Gap] = field(default_factory=list)
+    reports: list[Report] = field(default_factory=list)
+
+
+@dataclass
+class Part:
+    """Answers of one upstream that were parsed and are checked together: `rows` and `reports` by table."""
+
+    items: list[Fetched]
+    rows: dict[str, pa.Table] = field(default_factory=dict)
+    reports: dict[str, Future[Report]] = field(default_factory=dict)
+    refused: list[Refused] = field(default_factory=list)
+    rounded_count: int = 0
+
+    @property
+    def row_count(self) -> int:
+        return sum(rows.num_rows for rows in self.rows.values())
+
+
+class Loader:
+    """Reads, checks and commits answers, for one warehouse. Only its own thread may call it."""
+
+    def __init__(self, warehouse: Warehouse, validator: Validator):
+        self._warehouse = warehouse
+        self._validator = validator
+        self._asking = ThreadPoolExecutor(1, thread_name_prefix="checks")
+
+    def close(self) -> None:
+        self._asking.shutdown(wait=False, cancel_futures=True)
+
+    def read(self, items: list[Fetched]) -> Part:
+        """Parses answers of one upstream and begins to check their rows. An answer that cannot be understood
+        gets its error and no rows."""
+        part = Part(items)
+        parsed = _parse(items)
+        answered = [item for item in items if item.error is None]
+        if not answered:
+            return part
+        part.refused = [row for each in parsed for row in each.refused]
+        part.rounded_count = sum(each.rounded_count for each in parsed)
+        for table in parsed[0].tables:
+            record = RECORDS[table]
+            rows = pa.concat_tables([each.tables[table] for each in parsed])
+            part.rows[table] = _until_now(record, rows, max(item.window.end for item in answered))
+            part.reports[table] = self._check(record, part.rows[table], answered)
+        return part
+
+    def _check(self, record: Record, rows: pa.Table, items: list[Fetched]) -> Future[Report]:
+        suite = f"raw_{record.table}"
+        if not self._warehouse.holds(record, rows):
+            return self._asking.submit(self._validator.check, suite, rows, window=_span(record, items))
+        known: Future[Report] = Future()
+        known.set_result(Report(suite, True, rows.num_rows, [], 0.0))
+        return known
+
+    def commit(self, parts: Sequence[Part], entries: list[Entry], run_id: str, loaded: Loaded) -> None:
+        """Commits what one upstream answered for one dataset; `entries`: its archived bodies.
+
+        Raises Shrunk where the answer as a whole is refused."""
+        items = [item for part in parts for item in part.items if item.error is None]
+        parts = [part for part in parts if part.rows]
+        upstream, dataset = items[0].upstream, items[0].dataset
+        refused = [row for part in parts for row in part.refused]
+        rounded = sum(part.rounded_count for part in parts)
+        for position, table in enumerate(parts[0].rows):
+            record = RECORDS[table]
+            rows = pa.concat_tables([part.rows[table] for part in parts])
+            report = joined([part.reports[table].result() for part in parts])
+            loaded.reports.append(report)
+            if report.refuses_window:
+                raise Shrunk(f"{upstream} {dataset}: not loaded; {report.message}")
+            arrived = [_arrived(record, item, rows) for item in items]
+            rows, failed = _split(record, rows, report)
+            delivery = Delivery(
+                record,
+                rows,
+                arrived,
+                upstream,
+                dataset,
+                entries if position == 0 else [],
+                failed + [row for row in refused if row.table == table],
+                rounded if position == 0 else 0,
+                carry_forward="is_listed" if table == "spot_symbols" else None,
+            )
+            done = self._warehouse.replace_window(delivery, run_id)
+            loaded.received += done.received
+            loaded.inserted += done.inserted
+            loaded.changed += done.changed
+            loaded.deleted += done.deleted
+            loaded.quarantined += len(delivery.refused)
+        loaded.rounded += rounded
+        loaded.bodies += len(entries)
+
+
+def _parse(items: list[Fetched]) -> list[Parsed]:
+    whole = [item for item in items if item.error is None]
+    parsed = [part for item in whole for part in item.parsed]
+    unparsed = [item for item in whole if not item.parsed]
+    if not unparsed:
+        return parsed
+    try:
+        parsed += registry.parse([body for item in unparsed for body in item.bodies])
+    except SourceError:
+        for item in unparsed:
+            try:
+                parsed += registry.parse(item.bodies)
+            except SourceError as error:
+                item.error = error
+    for item in unparsed:
+        for body in item.bodies:
+            body.forget()
+    return parsed
+
+
+def _until_now(record: Record, rows: pa.Table, end: date) -> pa.Table:
+    """Drops what is dated after the last closed day; a snapshot may be later (estimates only)."""
+    if record.date is None or record.table == "coin_snapshots":
+        return rows
+    return rows.filter(pc.less(rows[record.date], pa.scalar(end, pa.date32())))
+
+
+def _arrived(record: Record, item: Fetched, rows: pa.Table) -> Arrived:
+    """What the rows of this item replace."""
+    if record.table == "coin_snapshots":
+        days = sorted(set(rows["utc_date"].to_pylist()))
+        return Arrived((), Window(days[0], days[-1] + timedelta(days=1)))
+    if record.table == "asset_caps":
+        return Arrived((item.upstream,), item.window)
+    scope = {"exchange": item.upstream, "symbol": item.scope, "upstream": item.upstream}
+    return Arrived(tuple(scope.get(column, item.scope) for column in record.scope), item.window)
+
+
+def _span(record: Record, items: list[Fetched]) -> tuple[date, date] | None:
+    """First and last-but-excluded day that the items asked for; None where no window was asked."""
+    if record.table != "spot_flows":
+        return None
+    return min(item.window.start for item in items), max(item.window.end for item in items)
+
+
+def _split(record: Record, rows: pa.Table, report) -> tuple[pa.Table, list[Refused]]:
+    """Rows that may be loaded, and those that a critical expectation refuses."""
+    reasons = report.refused_rows
+    if not reasons:
+        return rows, []
+    refused = []
+    for index, why in reasons.items():
+        row = rows.slice(index, 1).to_pylist()[0]
+        key = " ".join(str(row[column]) for column in record.grain)
+        day = row.get(record.date) if record.date else None
+        refused.append(Refused(record.table, key, why, json.dumps(row, default=str), row["body_sha256"], day))
+    keep = pa.array([index not in reasons for index in range(rows.num_rows)], pa.bool_())
+    return rows.filter(keep), refused
