@@ -29,6 +29,7 @@ import duckdb
 import pyarrow as pa
 import requests
 
+from orchestration.builder import Builder
 from orchestration.expectations.report import Report
 from orchestration.expectations.validator import Validator
 from orchestration.records import SPOT_SYMBOLS
@@ -115,7 +116,7 @@ class Unchecked:
 def ours(url: str, folder: Path, market: Path, validator: Validator) -> Loaded:
     settings = Settings("recorded", folder, market_dir=market, start=FIRST, upstreams=url, allow_noncommercial=True)
     wanted = {"spot_symbols", "spot_flows"}
-    companions = Companions(validator, Upstreams(url))
+    companions = Companions(validator, Upstreams(url), Builder(settings))
     with open_run(settings, "bench", wanted, end=LAST + timedelta(days=1), companions=companions) as run:
         for dataset in ("spot_symbols", "spot_flows"):
             run.ingest.load(dataset)

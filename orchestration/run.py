@@ -11,10 +11,10 @@ from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from functools import cache
 from pathlib import Path
-from typing import Any
 
 from orchestration import plan, publish, status
 from orchestration.archive import Archive
+from orchestration.builder import Builder
 from orchestration.expectations.validator import Validator
 from orchestration.ingest import Ingest, Progress
 from orchestration.settings import ROOT, Settings
@@ -42,8 +42,7 @@ class Run:
     validator: Validator
     ingest: Ingest
     progress: Progress
-    parsed_project: Callable[[], Any] | None = None
-    """waits for the dbt project that was parsed while the run fetched"""
+    builder: Builder
 
 
 @cache
@@ -120,16 +119,19 @@ class Companions:
 
     validator: Validator
     upstreams: Upstreams
+    builder: Builder
 
     @classmethod
     def start(cls, settings: Settings, end: date | None) -> "Companions":
-        """`end`: the first day that is still open. Where no new day is expected, Great Expectations is not
-        imported before somebody needs it."""
-        return cls(Validator.start(early=new_day_expected(settings, end)), Upstreams.start(settings, end))
+        """`end`: the first day that is still open. Where no new day is expected, Great Expectations and dbt
+        are not imported before somebody needs them."""
+        early = new_day_expected(settings, end)
+        return cls(Validator.start(early), Upstreams.start(settings, end), Builder.start(settings, early))
 
     def close(self) -> None:
         self.validator.close()
         self.upstreams.close()
+        self.builder.close()
 
 
 def new_day_expected(settings: Settings, end: date | None) -> bool:
@@ -246,7 +248,7 @@ def open_run(
         status.note(settings, state="running", **begun)
         stack.callback(_note_end, settings, warehouse, run_id)
         ingest.start(datasets)
-        yield Run(run_id, settings, window, warehouse, archive, validator, ingest, report)
+        yield Run(run_id, settings, window, warehouse, archive, validator, ingest, report, companions.builder)
 
 
 def _note_end(settings: Settings, warehouse: Warehouse, run_id: str) -> None:

@@ -26,6 +26,7 @@ from orchestration.sources.body import Refused, Window
 
 FOREVER = Window(date(1900, 1, 1), date(9999, 1, 1))
 _GLANCE_SECONDS = 0.25
+_LETTING_GO_SECONDS = 3.0
 _SHRUNK_RATIO = 0.05
 _SHRUNK_COUNT = 100
 
@@ -188,10 +189,16 @@ class Warehouse:
 
     def _connect(self, read_only: bool) -> duckdb.DuckDBPyConnection:
         self.path.parent.mkdir(parents=True, exist_ok=True)
-        try:
-            con = duckdb.connect(str(self.path), read_only=read_only)
-        except duckdb.Error as error:
-            raise WarehouseError(f"{self.path} cannot be opened: {error}") from None
+        until = time.monotonic() + _LETTING_GO_SECONDS
+        while True:
+            try:
+                con = duckdb.connect(str(self.path), read_only=read_only)
+                break
+            except duckdb.Error as error:
+                # A killed run's dbt holds the file until it has noticed, some milliseconds later.
+                if "lock" not in str(error) or time.monotonic() > until:
+                    raise WarehouseError(f"{self.path} cannot be opened: {error}") from None
+                time.sleep(0.05)
         con.execute("SET preserve_insertion_order = false")
         con.execute("SET checkpoint_threshold = '1GB'")
         return con

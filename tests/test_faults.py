@@ -19,6 +19,7 @@ from pathlib import Path
 import duckdb
 import pytest
 
+from orchestration.builder import Builder
 from orchestration.expectations.validator import Validator
 from orchestration.records import RECORDS
 from orchestration.run import Companions, Upstreams, open_run
@@ -92,7 +93,8 @@ def load(data: Path, validator: Validator, url: str) -> Outcome:
     data.mkdir(exist_ok=True)
     settings = Settings("sandbox", data, start=START, upstreams=url, allow_noncommercial=True)
     began = time.monotonic()
-    with open_run(settings, "run", set(RECORDS), end=NOW, companions=Companions(validator, Upstreams(url))) as run:
+    companions = Companions(validator, Upstreams(url), Builder(settings))
+    with open_run(settings, "run", set(RECORDS), end=NOW, companions=companions) as run:
         for dataset in LOADED:
             run.ingest.load(dataset)
         gaps = run.warehouse.read("SELECT * FROM raw.gaps ORDER BY noticed_at").to_pylist()

@@ -24,7 +24,7 @@ PACKAGE = ROOT / "orchestration"
 LAYERS = [
     {"records", "settings"},
     {"schema", "sources"},
-    {"archive", "plan", "expectations", "reduce"},
+    {"archive", "plan", "expectations", "reduce", "builder", "builder_worker"},
     {"warehouse"},
     {"load", "marts", "publish", "brief"},
     {"ingest"},

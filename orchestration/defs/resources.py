@@ -6,10 +6,9 @@ from collections.abc import Callable, Iterator
 import dagster as dg
 
 from orchestration.defs import window
-from orchestration.defs.transform import parse_early
 from orchestration.ingest import Progress
 from orchestration.records import RECORDS
-from orchestration.run import SCHEDULED_WAIT_SECONDS, Companions, Run, new_day_expected, open_run
+from orchestration.run import SCHEDULED_WAIT_SECONDS, Companions, Run, open_run
 from orchestration.settings import Settings
 from orchestration.warehouse import Lock
 
@@ -86,8 +85,6 @@ def run_resource(
             progress=progress,
             on_lock=lambda: fail_dead_runs(instance, dagster_run.run_id),
         ) as opened:
-            if new_day_expected(opened.settings, opened.window.end):
-                opened.parsed_project = parse_early(opened.settings)
             yield opened
 
     return run

@@ -1,32 +1,44 @@
 """dbt as Dagster assets: seeds, staging, intermediate, marts and the relations that checks read.
 
-dbt runs inside this process (a second interpreter costs five seconds), so its events are turned into
-Dagster's as they come.
+dbt runs in a process of its own (see builder.py), so this one does without importing it.
 """
 
 import hashlib
-import os
-import queue
-import threading
-from collections.abc import Callable, Iterator, Mapping
+import sys
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from graphlib import TopologicalSorter
-from typing import Any
 
 import dagster as dg
-from dagster_dbt import DagsterDbtTranslator, DagsterDbtTranslatorSettings, dbt_assets
-from dagster_dbt.asset_utils import get_subset_selection_for_context
-from dagster_dbt.core.dbt_cli_event import DbtCoreCliEventMessage
-from dagster_dbt.dbt_manifest import validate_manifest
 
+from orchestration.builder import BuildError
 from orchestration.defs.raw import OWNERS
 from orchestration.run import Run
-from orchestration.settings import ROOT, Settings
+from orchestration.settings import ROOT
 from orchestration.warehouse import Build
+
+
+@contextmanager
+def _dbt_hidden() -> Iterator[None]:
+    """dagster-dbt imports dbt where it finds it, two seconds of every start; it is made to do without, too."""
+    hidden = "dbt.version" not in sys.modules
+    if hidden:
+        sys.modules["dbt.version"] = None  # type: ignore[assignment]
+    try:
+        yield
+    finally:
+        if hidden:
+            del sys.modules["dbt.version"]
+
+
+with _dbt_hidden():
+    from dagster_dbt import DagsterDbtTranslator
+    from dagster_dbt.dbt_manifest import validate_manifest
 
 PROJECT = ROOT / "dbt_project"
 MANIFEST = PROJECT / "target" / "manifest.json"
 BUILT = ("model", "seed", "test", "snapshot")
+Events = Iterator[dg.MaterializeResult]
 
 
 class Translator(DagsterDbtTranslator):
@@ -39,60 +51,70 @@ class Translator(DagsterDbtTranslator):
         return "raw" if dbt_resource_props["resource_type"] == "source" else super().get_group_name(dbt_resource_props)
 
 
-# Each asset check costs two writes to Dagster's log in every run; dbt's tests fail the step instead.
-TRANSLATOR = Translator(settings=DagsterDbtTranslatorSettings(enable_asset_checks=False))
+TRANSLATOR = Translator()
 
 
 def dbt_models() -> dg.AssetsDefinition:
-    @dbt_assets(manifest=MANIFEST, name="dbt", dagster_dbt_translator=TRANSLATOR, required_resource_keys={"run"})
-    def build(context: dg.AssetExecutionContext) -> Iterator:
-        run: Run = context.resources.run
-        yield from _build(context, run)
+    """One step for all models and seeds. dbt's tests are no asset checks, which cost two writes to Dagster's
+    log each in every run: a test that fails fails the step."""
+    manifest = validate_manifest(MANIFEST)
+
+    @dg.multi_asset(
+        name="dbt",
+        specs=[TRANSLATOR.get_asset_spec(manifest, unique_id, None) for unique_id in _assets(manifest).values()],
+        can_subset=True,
+        required_resource_keys={"run"},
+    )
+    def build(context: dg.AssetExecutionContext) -> Events:
+        yield from _build(context, context.resources.run, manifest)
 
     return build
 
 
-def _build(context: dg.AssetExecutionContext, run: Run) -> Iterator:
+def _assets(manifest: Mapping) -> dict[dg.AssetKey, str]:
+    """The unique ids of models and seeds by asset key, parents first."""
+    nodes = manifest["nodes"]
+    ordered = TopologicalSorter(manifest["parent_map"]).static_order()
+    ids = [uid for uid in ordered if uid in nodes and nodes[uid]["resource_type"] in ("model", "seed")]
+    return {TRANSLATOR.get_asset_key(nodes[unique_id]): unique_id for unique_id in ids}
+
+
+def _build(context: dg.AssetExecutionContext, run: Run, manifest: Mapping) -> Events:
     """Builds what was selected, or what changed. Yields asset events; raises dagster.Failure that names
     what failed.
 
     New models or seeds: everything, with the data tests, which prove the models. New data under the same
     models: the tables; the data itself is judged by the suites before publishing. Neither: nothing."""
-    manifest = validate_manifest(MANIFEST)
-    assets = context.assets_def
-    if assets.keys_by_output_name != assets.node_keys_by_output_name:
+    assets = _assets(manifest)
+    chosen = [unique_id for key, unique_id in assets.items() if key in context.selected_asset_keys]
+    if len(chosen) < len(assets):
         run.warehouse.note_build(None)
-        chosen, _ = get_subset_selection_for_context(context, manifest, "fqn:*", None, None, TRANSLATOR, None)
+        names = [manifest["nodes"][unique_id]["name"] for unique_id in chosen]
         # A test may look at models that this run does not build.
-        yield from _dbt(context, run, manifest, [*chosen, "--exclude-resource-type", "test", "unit_test"])
+        yield from _dbt(run, manifest, ["--select", *names, "--exclude-resource-type", "test", "unit_test"])
         return
     data, models = run.warehouse.data_version(), _project_version()
     built = run.warehouse.built_from()
     if built and (built.data, built.models) == (data, models):
-        yield from _with_unchanged([], context, manifest, built.run_id)
+        yield from _with_unchanged([], assets, built.run_id)
         return
     run.warehouse.note_build(None)
     if built and built.models == models:
         tables = ["--exclude-resource-type", "test", "seed", "unit_test", "--exclude", "config.materialized:view"]
-        yield from _with_unchanged(list(_dbt(context, run, manifest, tables)), context, manifest, built.run_id)
+        yield from _with_unchanged(list(_dbt(run, manifest, tables)), assets, built.run_id)
     else:
-        yield from _dbt(context, run, manifest, [])
+        yield from _dbt(run, manifest, [])
     run.warehouse.note_build(Build(data, models, run.run_id))
 
 
-def _with_unchanged(events: list, context: dg.AssetExecutionContext, manifest: Mapping, run_id: str) -> Iterator:
-    """The events, and one for every selected mart that stands as built by `run_id`: what follows waits for
-    a word on each. Parents first, as Dagster wants."""
-    names = context.assets_def.keys_by_output_name
-    told = {names[event.output_name]: event for event in events if isinstance(event, dg.Output)}
-    nodes = {**manifest["nodes"], **manifest["sources"]}
-    for unique_id in TopologicalSorter(manifest["parent_map"]).static_order():
-        if unique_id not in nodes or nodes[unique_id]["resource_type"] not in ("model", "seed"):
-            continue
-        key = TRANSLATOR.get_asset_key(nodes[unique_id])
+def _with_unchanged(events: list[dg.MaterializeResult], assets: Mapping[dg.AssetKey, str], run_id: str) -> Events:
+    """The events, and one for every mart that stands as built by `run_id`: what follows waits for a word on
+    each. Parents first, as Dagster wants."""
+    told = {event.asset_key: event for event in events}
+    for key in assets:
         if key in told:
             yield told[key]
-        elif key in context.selected_asset_keys and key.path[0] == "marts":
+        elif key.path[0] == "marts":
             yield dg.MaterializeResult(asset_key=key, metadata={"stands_since_run": run_id})
 
 
@@ -105,92 +127,19 @@ def _project_version() -> str:
     return digest.hexdigest()
 
 
-def _dbt(context: dg.AssetExecutionContext, run: Run, manifest: Mapping, selection: list[str]) -> Iterator:
+def _dbt(run: Run, manifest: Mapping, options: list[str]) -> Events:
     """One `dbt build`; yields its asset events as they come."""
-    from dbt.cli.main import dbtRunner
-    from google.protobuf.json_format import MessageToDict
-
     run.warehouse.release()
-    events: queue.Queue[dict | None] = queue.Queue()
-    results: list = []
-
-    def hear(event) -> None:
-        if event.info.name in ("NodeFinished", "LogTestResult", "LogModelResult", "LogSeedResult"):
-            events.put(MessageToDict(event, preserving_proto_field_name=True))
-
-    def work() -> None:
-        try:
-            with environment(run.settings):
-                parsed = run.parsed_project() if run.parsed_project else None
-                runner = dbtRunner(manifest=parsed, callbacks=[hear])
-                results.append(
-                    runner.invoke(["build", "--exclude-resource-type", "unit_test", *folders(run.settings), *selection])
-                )
-        except BaseException as error:
-            results.append(error)
-        finally:
-            events.put(None)
-
-    nodes = 0 if selection else sum(node["resource_type"] in BUILT for node in manifest["nodes"].values())
-    threading.Thread(target=work, daemon=True).start()
+    names = {unique_id: key for key, unique_id in _assets(manifest).items()}
+    nodes = 0 if options else sum(node["resource_type"] in BUILT for node in manifest["nodes"].values())
     done = 0
-    while (event := events.get()) is not None:
-        done += event["info"]["name"] == "NodeFinished"
-        run.progress("dbt", done, max(nodes, done + 1))
-        message = DbtCoreCliEventMessage(raw_event=event, event_history_metadata={})
-        for told in message.to_default_asset_events(manifest, TRANSLATOR, context):
-            if isinstance(told, dg.Output):
-                yield told
-    run.progress("dbt", done, done)
-    result = results[0]
-    if isinstance(result, BaseException):
-        raise result
-    if not result.success:
-        raise dg.Failure(f"dbt: {_what_failed(result)}")
-
-
-@contextmanager
-def environment(settings: Settings) -> Iterator[None]:
-    """What the dbt profile reads."""
-    os.environ["ALTFLOW_WAREHOUSE"] = str(settings.warehouse_path)
     try:
-        yield
-    finally:
-        os.environ.pop("ALTFLOW_WAREHOUSE")
-
-
-def folders(settings: Settings) -> list[str]:
-    """Options of every dbt command. What dbt remembers of a parse lies with the data: it depends on its path."""
-    here = settings.data_dir / "dbt"
-    return [
-        "--no-use-colors", "--log-level", "none", "--log-path", str(here), "--target-path", str(here / "target"),
-        "--project-dir", str(PROJECT), "--profiles-dir", str(ROOT),
-    ]  # fmt: skip
-
-
-def parse_early(settings: Settings) -> Callable[[], Any]:
-    """Parses the project in a thread while the run fetches; the result waits for it, None where it failed
-    (the build then says why)."""
-    from concurrent.futures import Future
-
-    parsed: Future = Future()
-
-    def parse() -> None:
-        from dbt.cli.main import dbtRunner
-
-        result = None
-        try:
-            with environment(settings):
-                result = dbtRunner().invoke(["parse", *folders(settings)]).result
-        finally:
-            parsed.set_result(result)
-
-    threading.Thread(target=parse, daemon=True).start()
-    return parsed.result
-
-
-def _what_failed(result) -> str:
-    if result.exception:
-        return str(result.exception)[:2000]
-    failed = [r for r in result.result if str(r.status) in ("error", "fail", "runtime error")]
-    return "; ".join(f"{r.node.unique_id}: {(r.message or '').strip()[:300]}" for r in failed[:5])
+        for finished in run.builder.build(options):
+            done += 1
+            run.progress("dbt", done, max(nodes, done + 1))
+            if finished.unique_id in names and finished.status == "success":
+                metadata = {"unique_id": finished.unique_id, "seconds": round(finished.seconds, 3)}
+                yield dg.MaterializeResult(asset_key=names[finished.unique_id], metadata=metadata)
+    except BuildError as error:
+        raise dg.Failure(f"dbt: {error}") from None
+    run.progress("dbt", done, done)

@@ -1,0 +1,104 @@
+"""dbt in a process of its own: it is imported and reads the project on another core while the run fetches."""
+
+import contextlib
+import json
+import os
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import IO, Any
+
+from orchestration.settings import ROOT, Settings
+
+TAIL = 2_000
+
+
+class BuildError(RuntimeError):
+    """dbt did not build; the message names the models and why."""
+
+
+@dataclass(frozen=True)
+class Finished:
+    """One model, seed or test that dbt is done with; `status` as dbt words it."""
+
+    unique_id: str
+    status: str
+    seconds: float
+
+
+class Builder:
+    """The client of one `builder_worker`, which builds once and ends.
+
+    While it builds, nobody else may hold the warehouse open."""
+
+    def __init__(self, settings: Settings):
+        self._settings = settings
+        self._log: IO[bytes] | None = None
+        self._process: subprocess.Popen[str] | None = None
+
+    @classmethod
+    def start(cls, settings: Settings, early: bool = True) -> "Builder":
+        """Returns at once. `early`: dbt gets ready now, else when it is first needed."""
+        builder = cls(settings)
+        if early:
+            builder._spawn()
+        return builder
+
+    def build(self, options: list[str]) -> Iterator[Finished]:
+        """`dbt build` with these options: yields what is finished as it comes. The warehouse is closed again
+        when the last one was taken. Raises BuildError where something failed."""
+        process = self._spawn()
+        assert process.stdin and process.stdout
+        outcome: dict[str, Any] | None = None
+        with contextlib.suppress(OSError):
+            process.stdin.write(json.dumps(options) + "\n")
+            process.stdin.flush()
+            for line in process.stdout:
+                told = json.loads(line)
+                if "success" in told:
+                    outcome = told
+                else:
+                    yield Finished(**told)
+        code = process.wait()
+        last_words = self._last_words()
+        self.close()
+        if outcome is None:
+            raise BuildError(f"the process that runs dbt died (exit code {code}); its last words are:\n{last_words}")
+        if not outcome["success"]:
+            raise BuildError(outcome["message"])
+
+    def close(self) -> None:
+        """Ends the process, also one that is still getting ready or at work."""
+        if self._process:
+            self._process.kill()
+            self._process.wait()
+            for pipe in (self._process.stdin, self._process.stdout, self._log):
+                with contextlib.suppress(OSError):
+                    if pipe:
+                        pipe.close()
+            self._process = None
+
+    def _spawn(self) -> "subprocess.Popen[str]":
+        if self._process is None:
+            self._log = tempfile.TemporaryFile()  # noqa: SIM115 - open as long as the process is
+            self._process = subprocess.Popen(
+                [sys.executable, "-m", "orchestration.builder_worker", str(self._settings.data_dir / "dbt")],
+                cwd=ROOT,
+                env=os.environ | {"ALTFLOW_WAREHOUSE": str(self._settings.warehouse_path)},
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=self._log,
+                text=True,
+                encoding="utf-8",
+                # Ctrl-C is for the run: it decides when the child ends, at the latest by closing its stdin.
+                start_new_session=True,
+            )
+        return self._process
+
+    def _last_words(self) -> str:
+        if not self._log:
+            return "(none)"
+        self._log.seek(0)
+        return self._log.read()[-TAIL:].decode(errors="replace").strip() or "(none)"

@@ -1,0 +1,85 @@
+"""The child process that runs dbt: `python -m orchestration.builder_worker FOLDER`.
+
+It reads the project at once. One JSON line on stdin, a list of options, asks for `dbt build`; one JSON
+line on stdout tells of each node that is finished and a last one of the outcome:
+
+    ["--exclude-resource-type", "test"]
+    {"unique_id": "model.altflow.stg_runs", "status": "success", "seconds": 0.1}
+    {"success": false, "message": "model.altflow.daily_symbol_flows: …"}
+
+The end of stdin ends it at once: a build never outlives its run. What dbt remembers of a project lies
+in FOLDER: it depends on its path.
+"""
+
+import json
+import os
+import queue
+import sys
+import threading
+from collections.abc import Callable
+from typing import Any
+
+from orchestration.settings import ROOT
+
+PROJECT = ROOT / "dbt_project"
+
+
+def main() -> None:
+    # The answers get a descriptor of their own, and descriptor 1 becomes stderr: libraries may print.
+    with os.fdopen(os.dup(1), "w", encoding="utf-8") as answers:
+        os.dup2(2, 1)
+
+        def answer(told: dict[str, Any]) -> None:
+            answers.write(json.dumps(told) + "\n")
+            answers.flush()
+
+        asked: queue.Queue[list[str]] = queue.Queue()
+        threading.Thread(target=_listen, args=(asked,), daemon=True).start()
+        try:
+            outcome = _build(asked, answer)
+        except Exception:
+            import traceback
+
+            outcome = {"success": False, "message": traceback.format_exc()[-2000:]}
+        answer(outcome)
+
+
+def _listen(asked: "queue.Queue[list[str]]") -> None:
+    for line in sys.stdin:
+        asked.put(json.loads(line))
+    os._exit(1)
+
+
+def _build(asked: "queue.Queue[list[str]]", answer: Callable[[dict[str, Any]], None]) -> dict[str, Any]:
+    from dbt.adapters.duckdb.connections import DuckDBConnectionManager
+    from dbt.cli.main import dbtRunner
+
+    def hear(event: Any) -> None:
+        if event.info.name == "NodeFinished":
+            node, result = event.data.node_info, event.data.run_result
+            told = {"unique_id": node.unique_id, "status": result.status, "seconds": result.execution_time}
+            answer(told)
+
+    here = sys.argv[1]
+    folders = [
+        "--no-use-colors", "--log-level", "none", "--log-path", here, "--target-path", f"{here}/target",
+        "--project-dir", str(PROJECT), "--profiles-dir", str(ROOT),
+    ]  # fmt: skip
+    parsed: Any = dbtRunner().invoke(["parse", *folders]).result
+    options = asked.get()
+    result = dbtRunner(manifest=parsed, callbacks=[hear]).invoke(
+        ["build", "--exclude-resource-type", "unit_test", *folders, *options]
+    )
+    DuckDBConnectionManager.close_all_connections()
+    return {"success": result.success, "message": "" if result.success else _what_failed(result)}
+
+
+def _what_failed(result: Any) -> str:
+    if result.exception:
+        return str(result.exception)[:2000]
+    failed = [r for r in result.result if str(r.status) in ("error", "fail", "runtime error")]
+    return "; ".join(f"{r.node.unique_id}: {(r.message or '').strip()[:300]}" for r in failed[:5])
+
+
+if __name__ == "__main__":
+    main()
