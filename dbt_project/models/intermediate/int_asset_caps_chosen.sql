@@ -100,8 +100,18 @@ candidates as (
         on
             upper(supplies.symbol) = closes.asset
             and supplies.utc_date = closes.utc_date
+    left join classes
+        on
+            upper(supplies.symbol) = classes.asset
+            and supplies.utc_date >= classes.valid_from
+            and supplies.utc_date < classes.valid_to
     where
         supplies.circulating_usd is not null
+        -- A failed stablecoin is not worth its claim, and without a price nobody knows what it is worth.
+        and not (
+            supplies.peg_type = 'peggedUSD'
+            and coalesce(classes.asset_class = 'stablecoin' and not classes.is_usd_pegged, false)
+        )
         -- Beyond that the ticker is another coin's, or the peg is broken and the supply no longer worth its peg.
         and (
             closes.asset is null

@@ -48,7 +48,8 @@ closed_periods as (
     select
         *,
         cast(start_date + case period when 'week' then interval 7 days else interval 1 month end as date) as end_date,
-        net_taker_usd < 0 and covered_day_count = end_date - start_date as is_negative,
+        -- A panel without any flow in a period has no sign there: not negative, and the streak ends.
+        coalesce(net_taker_usd < 0 and covered_day_count = end_date - start_date, false) as is_negative,
         row_number() over so_far as period_count
     from period_sums
     window so_far as (partition by universe, quotes, trust, panel, period order by start_date)

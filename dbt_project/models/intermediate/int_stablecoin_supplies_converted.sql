@@ -14,13 +14,12 @@ select
     supplies.peg_type,
     supplies.utc_date,
     supplies.circulating_peg,
-    cast(
-        case
-            when supplies.peg_type = 'peggedUSD' then supplies.circulating_peg
-            -- A product of two doubles is the same on every run; the sums over it are sums of decimals.
-            else round(cast(supplies.circulating_peg as double) * peg_values.peg_price, 8)
-        end as decimal(38, 8)
-    ) as circulating_usd,
+    case
+        -- Each branch is a decimal: beside a double, what needs no conversion would go through one.
+        when supplies.peg_type = 'peggedUSD' then cast(supplies.circulating_peg as decimal(38, 8))
+        -- A product of two doubles is the same on every run; the sums over it are sums of decimals.
+        else cast(round(cast(supplies.circulating_peg as double) * peg_values.peg_price, 8) as decimal(38, 8))
+    end as circulating_usd,
     supplies.peg_type <> 'peggedUSD' as is_usd_flagged
 from supplies
 left join peg_values
