@@ -6,6 +6,7 @@ does not arrive becomes a gap with a reason; the others go on.
 """
 
 import queue
+import re
 import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -13,6 +14,7 @@ from datetime import datetime, time
 
 from orchestration import plan
 from orchestration.archive import Archive, Asked
+from orchestration.expectations.suite import UNSAFE_TEXT
 from orchestration.expectations.validator import Validator
 from orchestration.load import Fetched, Loaded, Loader, Part
 from orchestration.settings import Settings
@@ -163,7 +165,8 @@ class Ingest:
                 now = exchange.server_time(listing.bodies[0])
                 end = min(end, now.date())
                 rows = listing.parsed[0].tables["spot_symbols"].select(["symbol", "is_trading"]).to_pylist()
-                symbols = [plan.Symbol(r["symbol"], r["is_trading"], last_bar.get(r["symbol"])) for r in rows]
+                listed = {r["symbol"]: r["is_trading"] for r in rows if not re.search(UNSAFE_TEXT, r["symbol"])}
+                symbols = [plan.Symbol(symbol, trades, last_bar.get(symbol)) for symbol, trades in listed.items()]
             else:
                 now = datetime.combine(end, time())
                 symbols = [plan.Symbol(**{"name": r.pop("symbol"), **r}) for r in stored]
@@ -228,7 +231,7 @@ class Ingest:
                         unlisted = item.error
                     if dataset.name == "stablecoins" and item.error is None:
                         coins = item.parsed[0].tables["stablecoins"].to_pylist()
-                        ids = [coin["stablecoin_id"] for coin in coins if coin["is_followed"]]
+                        ids = list(dict.fromkeys(coin["stablecoin_id"] for coin in coins if coin["is_followed"]))
                     self._queues[dataset.name].put(item)
                     asked += 1
                     self._progress(upstream, asked, total)

@@ -14,6 +14,7 @@ from datetime import date, timedelta
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from orchestration import plan
 from orchestration.archive import Entry
 from orchestration.expectations.report import Report, joined
 from orchestration.expectations.validator import Validator
@@ -122,6 +123,7 @@ class Loader:
                 raise Shrunk(f"{upstream} {dataset}: not loaded; {report.message}")
             arrived = [_arrived(record, item, rows) for item in items]
             rows, failed = _split(record, rows, report)
+            failed += [row for row in refused if row.table == table]
             delivery = Delivery(
                 record,
                 rows,
@@ -129,7 +131,8 @@ class Loader:
                 upstream,
                 dataset,
                 entries if position == 0 else [],
-                failed + [row for row in refused if row.table == table],
+                failed,
+                _answered(record, items, self._warehouse.not_refused_before(failed)),
                 rounded if position == 0 else 0,
                 carry_forward="is_listed" if table == "spot_symbols" else None,
             )
@@ -181,6 +184,23 @@ def _arrived(record: Record, item: Fetched, rows: pa.Table) -> Arrived:
     return Arrived(tuple(scope.get(column, item.scope) for column in record.scope), item.window)
 
 
+def _answered(record: Record, items: Sequence[Fetched], refused: list[Refused]) -> list[Arrived] | None:
+    """What need not be asked for again: all but the days of refused rows, or the whole answer where a row does
+    not tell its day. What the upstream repeats to the letter when asked again is its answer."""
+    if record.table != "spot_flows" or not refused:
+        return None
+    days: dict[str, set[date | None]] = {}
+    for row in refused:
+        days.setdefault(row.body_sha256, set()).add(row.day)
+    answered = []
+    for item in items:
+        lacking = set().union(*(days.get(body.sha256, ()) for body in item.bodies))
+        if None not in lacking:
+            out = [Window(day, day + timedelta(days=1)) for day in lacking if day]
+            answered += [Arrived((item.upstream, item.scope), window) for window in plan.missing(item.window, out)]
+    return answered
+
+
 def _span(record: Record, items: list[Fetched]) -> tuple[date, date] | None:
     """First and last-but-excluded day that the items asked for; None where no window was asked."""
     if record.table != "spot_flows":
@@ -196,8 +216,9 @@ def _split(record: Record, rows: pa.Table, report) -> tuple[pa.Table, list[Refus
     refused = []
     for index, why in reasons.items():
         row = rows.slice(index, 1).to_pylist()[0]
+        body = row.pop("body_sha256")
         key = " ".join(str(row[column]) for column in record.grain)
         day = row.get(record.date) if record.date else None
-        refused.append(Refused(record.table, key, why, json.dumps(row, default=str), row["body_sha256"], day))
+        refused.append(Refused(record.table, key, why, json.dumps(row, default=str), body, day))
     keep = pa.array([index not in reasons for index in range(rows.num_rows)], pa.bool_())
     return rows.filter(keep), refused

@@ -151,6 +151,8 @@ class Delivery:
     dataset: str
     entries: list[Entry] = field(default_factory=list)
     refused: list[Refused] = field(default_factory=list)
+    answered: Sequence[Arrived] | None = None
+    """what counts as answered, where that is less than what arrived: the rest is asked for again"""
     rounded_count: int = 0
     carry_forward: str | None = None
     """a boolean column: rows that vanish from a whole-scope table stay, with this column false"""
@@ -311,6 +313,18 @@ class Warehouse:
                 f"SEMI JOIN raw.{record.table} t ON {same}"
             ).fetchall()
         return stored == [(rows.num_rows, rows.num_rows)]
+
+    def not_refused_before(self, refused: Sequence[Refused]) -> list[Refused]:
+        """Those of `refused` that no earlier load refused to the letter and for the same reason."""
+        if not refused:
+            return []
+        with self.open() as con:
+            con.register("received_refused", _refused_rows(refused).append_column("n", [range(len(refused))]))
+            new = con.execute(
+                f"SELECT n FROM received_refused ANTI JOIN raw.quarantine USING ({_SAME_REFUSAL}) ORDER BY n"
+            ).fetchall()
+            con.unregister("received_refused")
+        return [refused[n] for (n,) in new]
 
     def replace_window(self, delivery: Delivery, run_id: str) -> Replaced:
         """Makes the stored rows of every arrived scope and window equal to `delivery.table`.
@@ -523,28 +537,44 @@ def _index_bodies(con: duckdb.DuckDBPyConnection, entries: list[Entry]) -> None:
     con.unregister("received_bodies")
 
 
+_SAME_REFUSAL = "table_name, row_key, reason, row_json"
+
+
+def _refused_rows(refused: Sequence[Refused]) -> pa.Table:
+    columns = {
+        "table_name": [row.table for row in refused],
+        "row_key": [row.key for row in refused],
+        "utc_date": pa.array([row.day for row in refused], pa.date32()),
+        "reason": [row.reason for row in refused],
+        "row_json": [row.row for row in refused],
+        "body_sha256": [row.body_sha256 for row in refused],
+    }
+    return pa.table(columns)
+
+
 def _quarantine(con: duckdb.DuckDBPyConnection, delivery: Delivery, run_id: str) -> None:
     """Refused rows; a row that was refused before for the same reason is not noted again."""
-    for row in delivery.refused:
-        con.execute(
-            "INSERT INTO raw.quarantine SELECT ?, ?, ?, ?, ?, ?, ?, ? WHERE NOT EXISTS (SELECT 1 FROM raw.quarantine q "
-            "WHERE q.table_name = ? AND q.row_key = ? AND q.reason = ? AND q.row_json = ?)",
-            [
-                row.table, row.key, row.day, row.reason, row.row, row.body_sha256, run_id, _now(),
-                row.table, row.key, row.reason, row.row,
-            ],
-        )  # fmt: skip
+    if not delivery.refused:
+        return
+    con.register("received_refused", _refused_rows(delivery.refused))
+    con.execute(
+        f"INSERT INTO raw.quarantine BY NAME SELECT DISTINCT ON ({_SAME_REFUSAL}) r.*, ? AS run_id, "
+        f"?::TIMESTAMP AS quarantined_at FROM received_refused r ANTI JOIN raw.quarantine USING ({_SAME_REFUSAL})",
+        [run_id, _now()],
+    )
+    con.unregister("received_refused")
 
 
 def _note_asked(con: duckdb.DuckDBPyConnection, delivery: Delivery, record: Record) -> None:
-    """Adds the arrived windows to raw.asked; neighbouring and overlapping ones become one."""
+    """Adds the answered windows to raw.asked; neighbouring and overlapping ones become one."""
+    arrived = delivery.arrived if delivery.answered is None else delivery.answered
     noted = pa.table(
         {
-            "scope": [
-                " ".join(a.scope[1:] if record.scope[:1] == ("exchange",) else a.scope) for a in delivery.arrived
-            ],
-            "start_date": pa.array([a.window.start for a in delivery.arrived], pa.date32()),
-            "end_date": pa.array([a.window.end for a in delivery.arrived], pa.date32()),
+            "scope": pa.array(
+                [" ".join(a.scope[1:] if record.scope[:1] == ("exchange",) else a.scope) for a in arrived], pa.string()
+            ),
+            "start_date": pa.array([a.window.start for a in arrived], pa.date32()),
+            "end_date": pa.array([a.window.end for a in arrived], pa.date32()),
         }
     )
     con.register("received_asked", noted)

@@ -153,5 +153,9 @@ def test_twelve_decimals_are_never_refused_or_rounded(number: Decimal):
     ],
 )
 def test_prices_are_the_nearest_double_or_null(text: str | None, value: float | None):
-    assert prices([text]).to_pylist() == [value]
-    assert prices([text, "abc", "2"]).to_pylist() == [value, None, 2.0]
+    read = prices([text])
+    assert read.values.to_pylist() == [value]
+    assert (0 in read.bad) == (value is None and text is not None)
+    read = prices([text, "abc", "2"])
+    assert read.values.to_pylist() == [value, None, 2.0]
+    assert read.bad[1] == "'abc' is not a finite number"

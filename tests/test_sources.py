@@ -173,10 +173,12 @@ def test_binance_numbers_at_the_edge_keep_every_digit():
     assert binance.parse_flows(page([kline(0, taker_quote="0.0000000000025")])).rounded_count == 1
 
 
-def test_binance_a_price_that_is_none_keeps_its_text():
-    (row,) = flows([kline(0, close="NaN", high="1e400")])
-    assert (row["close_price"], row["close_price_text"]) == (None, "NaN")
-    assert (row["high_price"], row["high_price_text"]) == (None, "1e400")
+def test_binance_a_price_that_is_no_number_refuses_its_row():
+    parsed = binance.parse_flows(page([kline(0), kline(1, close="NaN", high="1e400")]))
+    assert parsed.tables["spot_flows"].num_rows == 1
+    (refused,) = parsed.refused
+    assert refused.reason in ("high_price '1e400' is not a finite number", "close_price 'NaN' is not a finite number")
+    assert refused.day == date(2026, 3, 2)
 
 
 def test_binance_rows_repeated_to_the_letter_count_once():
@@ -477,7 +479,7 @@ def test_coinmetrics_caps():
     data = [
         metric(CapMrktEstUSD="1750000000000.123456789", ReferenceRateUSD="87500.25"),
         metric(day="2026-01-02", CapMrktEstUSD=None),
-        metric("eth", ReferenceRateUSD="NaN", CapMrktEstUSD="3.5E+11"),
+        metric("eth", ReferenceRateUSD=None, CapMrktEstUSD="3.5E+11"),
     ]
     found = rows(coinmetrics.parse_caps(body("coinmetrics", "asset_caps", {"data": data})), "asset_caps")
     assert [(r["asset"], r["utc_date"].day, r["cap_usd"], r["price_usd"]) for r in found] == [
@@ -488,10 +490,23 @@ def test_coinmetrics_caps():
 
 
 def test_coinmetrics_a_bad_cap_is_refused_alone():
-    data = [metric(CapMrktEstUSD="1"), metric("eth", CapMrktEstUSD="Infinity"), metric("sol", CapMrktEstUSD="3")]
+    bad = [metric("eth", CapMrktEstUSD="Infinity"), metric("xrp", CapMrktEstUSD="2", ReferenceRateUSD="NaN")]
+    data = [metric(CapMrktEstUSD="1"), *bad, metric("sol", CapMrktEstUSD="3")]
     parsed = coinmetrics.parse_caps(body("coinmetrics", "asset_caps", {"data": data}))
     assert [r["asset"] for r in rows(parsed, "asset_caps")] == ["btc", "sol"]
-    assert [(r.key, r.reason) for r in parsed.refused] == [("eth 2026-01-01", "'Infinity' is not a finite number")]
+    assert [(r.key, r.reason) for r in parsed.refused] == [
+        ("eth 2026-01-01", "'Infinity' is not a finite number"),
+        ("xrp 2026-01-01", "'NaN' is not a finite number"),
+    ]
+
+
+def test_rows_repeated_to_the_letter_count_once_everywhere():
+    data = {"data": [metric(CapMrktEstUSD="1")] * 3}
+    assert len(rows(coinmetrics.parse_caps(body("coinmetrics", "asset_caps", data)), "asset_caps")) == 1
+    listing = json.loads(json.dumps(LISTING))
+    listing["symbols"] *= 2
+    parsed = binance.parse_symbols(body("binance", "spot_symbols", listing))
+    assert len(rows(parsed, "spot_symbols")) == len(LISTING["symbols"])
 
 
 @pytest.mark.parametrize(

@@ -9,7 +9,7 @@ from datetime import date, timedelta
 import pyarrow as pa
 
 from orchestration.records import MACRO_OBSERVATIONS
-from orchestration.sources.body import Body, Parsed, SourceError
+from orchestration.sources.body import Body, Parsed, SourceError, distinct
 from orchestration.sources.exact import amounts
 from orchestration.sources.http import Host, Http
 
@@ -26,7 +26,7 @@ def fetch_index(http: Http, scope: str = SERIES) -> Iterator[Body]:
 def parse_index(body: Body) -> Parsed:
     """Rows of records.MACRO_OBSERVATIONS with series FNG, 0 (extreme fear) to 100 (extreme greed)."""
     try:
-        points = body.data["data"]
+        points = distinct(body.data["data"])
         value = amounts([point["value"] for point in points])
         table = pa.table(
             {

@@ -13,7 +13,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from orchestration.records import SPOT_FLOWS, SPOT_SYMBOLS
-from orchestration.sources.body import Body, Parsed, Refused, SourceError, Window
+from orchestration.sources.body import Body, Parsed, Refused, SourceError, Window, distinct
 from orchestration.sources.exact import amounts, prices
 from orchestration.sources.http import Host, Http
 from orchestration.sources.json_rows import columns
@@ -43,7 +43,7 @@ def parse_symbols(body: Body) -> Parsed:
     info = body.data
     try:
         server_time(body)
-        symbols = info["symbols"]
+        symbols = distinct(info["symbols"])
         columns = {
             "exchange": [body.upstream] * len(symbols),
             "symbol": [s["symbol"] for s in symbols],
@@ -115,6 +115,7 @@ def parse_flows(*bodies: Body) -> Parsed:
     cells = {name: rows[name].chunk(0) for name in rows.column_names}
     opened = cells["opened"]
     exact = {name: amounts(cells[name]) for name in AMOUNTS}
+    rates = {name: prices(cells[name]) for name in PRICES}
     counts = [page.num_rows for page in pages]
     first, end, now = (pa.array(np.repeat([bound(body) for body in bodies], counts)) for bound in _BOUNDS)
     table = pa.table(
@@ -122,7 +123,7 @@ def parse_flows(*bodies: Body) -> Parsed:
             "exchange": pa.array([bodies[0].upstream] * len(opened)),
             "symbol": _repeated([body.context["symbol"] for body in bodies], counts),
             "utc_date": pc.cast(pc.divide(opened, DAY_MS), pa.int32(), safe=False).cast(pa.date32()),
-            **{name: prices(cells[name]) for name in PRICES},
+            **{name: rate.values for name, rate in rates.items()},
             **{f"{name}_text": cells[name] for name in PRICES},
             **{name: amount.values for name, amount in exact.items()},
             "trade_count": cells["trade_count"],
@@ -133,24 +134,27 @@ def parse_flows(*bodies: Body) -> Parsed:
     reasons: dict[int, str] = {}
     for index in pc.indices_nonzero(pc.is_null(exact["volume_quote"].values)).to_pylist():
         reasons[index] = "volume_quote is missing"
-    for name, amount in exact.items():
-        for index, why in amount.bad.items():
+    for name, read in (exact | rates).items():
+        for index, why in read.bad.items():
             reasons[index] = f"{name} {why}"
+    unplaced: dict[int, str] = {}
     days = pc.multiply(pc.divide(opened, DAY_MS), DAY_MS)
     for index in pc.indices_nonzero(pc.not_equal(opened, days)).to_pylist():
-        reasons.setdefault(index, f"opens at {opened[index]} ms, which is not 00:00 UTC of a day in milliseconds")
+        unplaced[index] = f"opens at {opened[index]} ms, which is not 00:00 UTC of a day in milliseconds"
     # Microseconds at 00:00 UTC are whole days of milliseconds too: only the window tells them apart.
     for index in pc.indices_nonzero(pc.or_(pc.less(opened, first), pc.greater_equal(opened, end))).to_pylist():
-        reasons.setdefault(index, f"opens at {opened[index]} ms, outside of the days that were asked for")
+        unplaced.setdefault(index, f"opens at {opened[index]} ms, outside of the days that were asked for")
     refused = []
-    for index, why in sorted(reasons.items()):
+    for index, why in sorted((unplaced | reasons).items()):
         body = bodies[int(np.searchsorted(np.cumsum(counts), index, "right"))]
         row = list(rows.slice(index, 1).to_pylist()[0].values())
         key = f"{body.upstream} {body.context['symbol']} {row[0]}"
-        refused.append(Refused(SPOT_FLOWS.table, key, why, json.dumps(row), body.sha256))
+        day = None if index in unplaced else _utc(row[0]).date()
+        refused.append(Refused(SPOT_FLOWS.table, key, why, json.dumps(row), body.sha256, day))
     keep = pc.less(cells["closed"], now)
-    if reasons:
-        keep = pc.and_(keep, pa.array([index not in reasons for index in range(rows.num_rows)]))
+    if refused:
+        out = reasons.keys() | unplaced.keys()
+        keep = pc.and_(keep, pa.array([index not in out for index in range(rows.num_rows)]))
     table = table.filter(keep).cast(SPOT_FLOWS.schema)
     return Parsed({SPOT_FLOWS.table: table}, sum(amount.rounded_count for amount in exact.values()), refused)
 

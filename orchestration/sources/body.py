@@ -91,6 +91,11 @@ class Parsed:
     refused: list[Refused] = field(default_factory=list)
 
 
+def distinct(rows: list) -> list:
+    """The rows without those that repeat another to the letter."""
+    return list({json.dumps(row): row for row in rows}.values())
+
+
 class SourceError(Exception):
     """An upstream did not deliver. The message says what was asked, what came and what to do next.
 

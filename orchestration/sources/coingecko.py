@@ -11,7 +11,7 @@ from datetime import date
 import pyarrow as pa
 
 from orchestration.records import COIN_SNAPSHOTS
-from orchestration.sources.body import Body, Parsed, Refused, SourceError
+from orchestration.sources.body import Body, Parsed, Refused, SourceError, distinct
 from orchestration.sources.exact import amounts, prices
 from orchestration.sources.http import Host, Http
 
@@ -38,9 +38,11 @@ def parse_snapshot(body: Body) -> Parsed:
     if not isinstance(coins, list):
         raise SourceError(f"{body.url}: {str(coins)[:120]} instead of a list of coins", content=body.content)
     try:
+        coins = distinct(coins)
         day = max(date.fromisoformat(coin["last_updated"][:10]) for coin in coins if coin.get("last_updated"))
         cap = amounts([coin["market_cap"] for coin in coins])
         supply = amounts([coin["circulating_supply"] for coin in coins])
+        rates = prices([coin["current_price"] for coin in coins])
         table = pa.table(
             {
                 "coin_id": [coin["id"] for coin in coins],
@@ -48,7 +50,7 @@ def parse_snapshot(body: Body) -> Parsed:
                 "name": [coin["name"] for coin in coins],
                 "utc_date": [day] * len(coins),
                 "rank_count": [int(r) if (r := coin["market_cap_rank"]) is not None else None for coin in coins],
-                "price_usd": prices([coin["current_price"] for coin in coins]),
+                "price_usd": rates.values,
                 "cap_usd": cap.values,
                 "circulating_supply_base": supply.values,
                 "body_sha256": [body.sha256] * len(coins),
@@ -57,7 +59,7 @@ def parse_snapshot(body: Body) -> Parsed:
         )
     except (KeyError, TypeError, ValueError, OverflowError, AttributeError, pa.ArrowException) as error:
         raise SourceError(f"{body.url}: not a list of coins ({error!r})") from None
-    bad = cap.bad | supply.bad
+    bad = rates.bad | cap.bad | supply.bad
     refused = [
         Refused(COIN_SNAPSHOTS.table, f"{coins[i]['id']} {day}", why, json.dumps(coins[i]), body.sha256, day)
         for i, why in sorted(bad.items())

@@ -10,7 +10,7 @@ from datetime import date
 import pyarrow as pa
 
 from orchestration.records import ASSET_CAPS
-from orchestration.sources.body import Body, Parsed, Refused, SourceError
+from orchestration.sources.body import Body, Parsed, Refused, SourceError, distinct
 from orchestration.sources.exact import amounts, prices
 from orchestration.sources.http import Host, Http
 
@@ -54,25 +54,26 @@ def fetch_caps(http: Http, scope: str = "") -> Iterator[Body]:
 def parse_caps(body: Body) -> Parsed:
     """Rows of records.ASSET_CAPS from one page; the day is that of the row's time (UTC)."""
     try:
-        rows = body.data["data"]
-        caps = amounts([row.get(CAP) for row in rows])
+        rows = distinct(body.data["data"])
+        caps, rates = amounts([row.get(CAP) for row in rows]), prices([row.get(PRICE) for row in rows])
         table = pa.table(
             {
                 "upstream": ["coinmetrics"] * len(rows),
                 "asset": [row["asset"] for row in rows],
                 "utc_date": [date.fromisoformat(row["time"][:10]) for row in rows],
                 "cap_usd": caps.values,
-                "price_usd": prices([row.get(PRICE) for row in rows]),
+                "price_usd": rates.values,
                 "body_sha256": [body.sha256] * len(rows),
             },
             schema=ASSET_CAPS.schema,
         )
     except (KeyError, TypeError, ValueError, OverflowError, AttributeError, pa.ArrowException) as error:
         raise SourceError(f"{body.url}: not asset metrics ({error!r})") from None
+    bad = rates.bad | caps.bad
     refused = [
         Refused(ASSET_CAPS.table, f"{rows[i]['asset']} {rows[i]['time'][:10]}", why, str(rows[i]), body.sha256)
-        for i, why in sorted(caps.bad.items())
+        for i, why in sorted(bad.items())
     ]
     if refused:
-        table = table.filter(pa.array([i not in caps.bad for i in range(len(rows))], pa.bool_()))
+        table = table.filter(pa.array([i not in bad for i in range(len(rows))], pa.bool_()))
     return Parsed({ASSET_CAPS.table: table}, caps.rounded_count, refused)

@@ -10,7 +10,7 @@ from datetime import date, timedelta
 import pyarrow as pa
 
 from orchestration.records import STABLECOIN_CHAIN_SUPPLIES, STABLECOIN_SUPPLIES, STABLECOIN_TOTALS, STABLECOINS
-from orchestration.sources.body import Body, Parsed, Refused, SourceError
+from orchestration.sources.body import Body, Parsed, Refused, SourceError, distinct
 from orchestration.sources.exact import amounts, prices
 from orchestration.sources.http import Host, Http
 
@@ -35,10 +35,11 @@ def fetch_coins(http: Http, scope: str = "") -> Iterator[Body]:
 
 def parse_coins(body: Body) -> Parsed:
     """Rows of records.STABLECOINS; the FOLLOWED largest (by units of the peg) are marked."""
-    coins = _list(body, body.data_as_text, "peggedAssets")
+    coins = distinct(_list(body, body.data_as_text, "peggedAssets"))
     try:
         pegs = [coin["pegType"] for coin in coins]
         supply = amounts([coin["circulating"].get(peg) for coin, peg in zip(coins, pegs, strict=True)])
+        rates = prices([coin.get("price") for coin in coins])
         order = sorted(range(len(coins)), key=lambda i: -(supply.values[i].as_py() or 0))
         followed = set(order[:FOLLOWED])
         columns = {
@@ -49,11 +50,11 @@ def parse_coins(body: Body) -> Parsed:
             "peg_type": pegs,
             "peg_mechanism": [coin.get("pegMechanism") for coin in coins],
             "circulating_peg": supply.values,
-            "price_usd": prices([coin.get("price") for coin in coins]),
+            "price_usd": rates.values,
             "is_followed": [i in followed for i in range(len(coins))],
             "body_sha256": [body.sha256] * len(coins),
         }
-        return _parsed(STABLECOINS, columns, [f"{coin['symbol']} {coin['id']}" for coin in coins], [supply])
+        return _parsed(STABLECOINS, columns, [f"{coin['symbol']} {coin['id']}" for coin in coins], [supply, rates])
     except _FOREIGN as error:
         raise SourceError(f"{body.url}: not a list of stablecoins ({error!r})") from None
 

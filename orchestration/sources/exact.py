@@ -86,14 +86,26 @@ def _one_by_one(texts: Sequence[str | None]) -> Amounts:
     return Amounts(pa.array(values, AMOUNT), rounded, bad)
 
 
-def prices(texts: Sequence[str | None] | pa.Array) -> pa.Array:
-    """Doubles from decimal text; NULL where the text is missing, not a number or not finite."""
+@dataclass(frozen=True)
+class Prices:
+    """`values`: doubles, NULL where the text is missing or unusable. `bad`: index → why it is no price."""
+
+    values: pa.Array
+    bad: dict[int, str]
+    rounded_count: int = 0
+
+
+def prices(texts: Sequence[str | None] | pa.Array) -> Prices:
+    """Doubles from decimal text; what is there and not a finite number is bad."""
     column: pa.Array = texts if isinstance(texts, pa.Array) else pa.array(texts, pa.string())
     try:
         numbers = pc.cast(column, pa.float64())
     except pa.ArrowInvalid:
         numbers = pa.array([_float(cell.as_py()) for cell in column], pa.float64())
-    return pc.if_else(pc.is_finite(numbers), numbers, None)
+    values = pc.if_else(pc.is_finite(numbers), numbers, None)
+    unusable = pc.and_(pc.is_null(values), pc.is_valid(column))
+    bad = {i: f"{column[i].as_py()[:50]!r} is not a finite number" for i in pc.indices_nonzero(unusable).to_pylist()}
+    return Prices(values, bad)
 
 
 def _float(text: str | None) -> float | None:

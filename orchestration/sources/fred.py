@@ -11,7 +11,7 @@ from datetime import date
 import pyarrow as pa
 
 from orchestration.records import MACRO_OBSERVATIONS
-from orchestration.sources.body import Body, Parsed, Refused, SourceError
+from orchestration.sources.body import Body, Parsed, Refused, SourceError, distinct
 from orchestration.sources.exact import amounts
 from orchestration.sources.http import Host, Http, is_csv
 
@@ -31,6 +31,7 @@ def parse_series(body: Body) -> Parsed:
     series = body.context["series_id"]
     try:
         header, *rows = csv.reader(io.StringIO(body.content.decode("utf-8")))
+        rows = distinct(rows)
         if header[0] not in ("observation_date", "DATE") or header[1:] != [series]:
             raise SourceError(f"{body.url}: columns {header} instead of observation_date,{series}")
         days = [date.fromisoformat(row[0]) for row in rows]
