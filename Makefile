@@ -1,6 +1,6 @@
 # make run and make test need Python >= 3.11, make and a package index; the rest is set up here.
 .DEFAULT_GOAL := help
-.PHONY: help setup run test chaos check ui bench lock clean
+.PHONY: help setup run test chaos storm check ui bench lock clean
 
 BIN := .venv/bin
 STAMP := .venv/.installed
@@ -28,6 +28,9 @@ test: setup  ## the tests, on two processes; ARGS="-k flow" chooses
 
 chaos: setup  ## kills at every moment, daemons, skipped ticks; minutes long
 	@$(BIN)/python -m pytest -m chaos $(ARGS)
+
+storm: setup  ## two hundred random fault schedules, whole commands in storms; a quarter of an hour
+	@$(BIN)/python -m pytest -m chaos tests/test_fault_schedules.py $(ARGS)
 
 check: setup  ## ruff, pyright, sqlfluff
 	$(BIN)/ruff check .

@@ -451,16 +451,16 @@ def test_another_seed_is_another_market(generated: Sandbox) -> None:
 def test_alts_are_sold_in_2025_and_2026() -> None:
     """The story that the generated market tells; also the cheapest proof that flows are summed with the right sign."""
     from orchestration.sandbox.generated import GeneratedMarket
-    from orchestration.sandbox.universe import day_index
 
     market = GeneratedMarket(date(2026, 3, 1))
     net, gross = {}, {}
     for name, asset in market.paths.assets.items():
         if asset.kind != "coin" or name in ("BTC", "ETH"):
             continue
-        bars = market.bars(name + "USDT")
+        bars = market.bars("binance", f"{name}/USDT", "1d")
+        assert bars
         for year in (2024, 2025):
-            kept = (bars.days >= day_index(f"{year}-02-01")) & (bars.days < day_index(f"{year + 1}-02-01"))
+            kept = (bars.times_ms >= ms(f"{year}-02-01")) & (bars.times_ms < ms(f"{year + 1}-02-01"))
             net[year] = net.get(year, 0) + int((2 * bars.taker_buy_quote - bars.volume_quote)[kept].sum())
             gross[year] = gross.get(year, 0) + int(bars.volume_quote[kept].sum(dtype=float))
     assert abs(net[2024] / gross[2024]) < 0.01

@@ -2,6 +2,7 @@
 
     command.py      the subcommand's arguments (also `python -m orchestration.sandbox`)
     server.py       the process: one port, the upstream chosen by the first part of the path
+    directory.py    which server answers for which host
     wire.py         one request, one reply
     market.py       what a market is to the servers (`Market`), and how rows become JSON text
       recorded.py     a recorded market folder
@@ -12,8 +13,11 @@
     coingecko.py    CoinGecko /coins/markets
     static.py       upstreams that answer with whole bodies: DefiLlama, FRED, alternative.me
     limits.py       request weights and rate limits
-    faults.py       misbehaviour on demand
+    faults.py       misbehaviour on demand: which request is hit; what each kind does is in fault_kinds.py
+                    (fault_rows.py where it is in the rows), named sets in fault_presets.py
+    delivery.py     how an answer leaves: whole, in pieces, slowly, cut off, never
 
 `https://<host>/<path>` is served under `/<host>/<path>`. `GET /_sandbox/catalog` lists what is
-served, `GET /_sandbox/log` what was asked. Nothing but cli.py and tests imports this package.
+served, `GET /_sandbox/log` what was asked; `POST /_sandbox/faults` changes the faults. Nothing but
+cli.py and tests imports this package.
 """

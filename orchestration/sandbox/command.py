@@ -14,13 +14,17 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--port", type=int, default=0, metavar="P", help="port on 127.0.0.1 (default: a free one)")
     parser.add_argument("--now", type=date.fromisoformat, metavar="YYYY-MM-DD", help="the upstreams' today, 00:00 UTC")
     parser.add_argument(
+        "--start", type=date.fromisoformat, metavar="YYYY-MM-DD", help="first day of the generated market (2020-01-01)"
+    )
+    parser.add_argument(
         "--faults",
         action="append",
         default=[],
         metavar="F",
-        help="a YAML file, or upstream:kind[:path-substring][:nth, nth+ or probability]; repeatable",
+        help="upstream:kind[=value][:path][:when], a preset or a YAML file; repeatable; `help` lists all kinds",
     )
-    parser.add_argument("--seed", type=int, default=1, metavar="N", help="of the generated market and of faults")
+    parser.add_argument("--fault-seed", type=int, metavar="N", help="of faults that are drawn (default: --seed)")
+    parser.add_argument("--seed", type=int, default=1, metavar="N", help="of the generated market")
     parser.add_argument("--size", type=int, default=150, metavar="N", help="base assets of the generated market")
     parser.add_argument(
         "--weight-limit", type=int, default=6000, metavar="N", help="Binance weight per minute; 0 lifts all limits"
@@ -29,9 +33,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def main(args: argparse.Namespace) -> int:
-    """Serve until interrupted. 0: stopped, 1: cannot listen, 2: wrong usage."""
+    """Serve until interrupted, or list the faults. 0: done, 1: cannot listen, 2: wrong usage."""
     from . import faults, market, server
 
+    if "help" in args.faults:
+        print(faults.listing())
+        return 0
     try:
         rules = faults.load(args.faults)
         with contextlib.suppress(KeyboardInterrupt):
@@ -45,6 +52,8 @@ def main(args: argparse.Namespace) -> int:
                 size=args.size,
                 weight_limit=args.weight_limit,
                 with_parent=args.with_parent,
+                fault_seed=args.fault_seed,
+                start=args.start,
             )
     except (faults.FaultError, market.MarketError) as error:
         print(f"altflow sandbox: {error}", file=sys.stderr)

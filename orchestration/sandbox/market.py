@@ -6,13 +6,14 @@ A server knows this protocol and nothing of where the data comes from.
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime
+from functools import cache
 from typing import Any, Protocol
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-DAY_MS = 86_400_000
+HOUR_MS, DAY_MS = 3_600_000, 86_400_000
 
 
 def midnight_ms(day: date) -> int:
@@ -38,6 +39,63 @@ class Symbol:
     permissions: tuple[str, ...] = ("SPOT",)
     tick_size: str = "0.00000001"
     step_size: str = "0.00000001"
+
+
+@dataclass(frozen=True)
+class Listing:
+    """One pair of one exchange, traded on the days [first, end); `end` None: it still trades."""
+
+    base: str
+    quote: str
+    first: date
+    end: date | None
+    price_decimals: int
+    base_decimals: int
+
+    @property
+    def name(self) -> str:
+        return f"{self.base}/{self.quote}"
+
+
+@dataclass(frozen=True)
+class Trades:
+    """Trades of one pair in ascending time, as arrays of one length and exact integers.
+
+    `times_us`: UTC microseconds; price x 10^-price_decimals in quote, size x 10^-base_decimals in base. `taker_buys`
+    is the true side of the taker, `labelled_buys` what the exchange writes (another where its labels are flipped).
+    """
+
+    ids: np.ndarray
+    times_us: np.ndarray
+    price: np.ndarray
+    size: np.ndarray
+    taker_buys: np.ndarray
+    labelled_buys: np.ndarray
+    price_decimals: int
+    base_decimals: int
+
+
+@dataclass(frozen=True)
+class Bars:
+    """Bars of one pair in whole units, ascending; `times_ms` is when they open.
+
+    Prices x 10^-price_decimals, base x 10^-base_decimals, quote x 10^-quote_decimals. What takers bought is what the
+    exchange labels so. A bar without trades stands at the close before it.
+    """
+
+    times_ms: np.ndarray
+    open: np.ndarray
+    high: np.ndarray
+    low: np.ndarray
+    close: np.ndarray
+    volume_base: np.ndarray
+    volume_quote: np.ndarray
+    taker_buy_base: np.ndarray
+    taker_buy_quote: np.ndarray
+    trades: np.ndarray
+    price_decimals: int
+    base_decimals: int
+    quote_decimals: int = 8
 
 
 @dataclass(frozen=True)
@@ -103,6 +161,30 @@ class Market(Protocol):
 
     def bodies(self) -> Sequence[Body]: ...
 
+    def exchanges(self) -> Sequence[str]:
+        """Keys of the exchanges that there is anything of."""
+        ...
+
+    def listings(self, exchange: str) -> Mapping[str, Listing]:
+        """By "BASE/QUOTE": pairs that traded before now."""
+        ...
+
+    def trades(self, exchange: str, name: str, start_ms: int, end_ms: int) -> Trades | None:
+        """Trades in [start_ms, end_ms) before now; None where only bars are known."""
+        ...
+
+    def bars(self, exchange: str, name: str, interval: str) -> Bars | None:
+        """The whole history before now in bars of "1h" or "1d"; None where the interval is not there."""
+        ...
+
+    def funding(self, name: str) -> tuple[np.ndarray, np.ndarray] | None:
+        """Of a perpetual of binance_usdm, every eight hours: UTC milliseconds, rate x 10^-8."""
+        ...
+
+    def open_interest(self, name: str) -> tuple[np.ndarray, np.ndarray] | None:
+        """Of a perpetual of binance_usdm: days since 1970-01-01, contracts open at its end x 10^-base_decimals."""
+        ...
+
 
 def json_rows(parts: Sequence[pa.Array | str]) -> pa.Array:
     """Rows of text, joined from columns (as text) and the literal text between them."""
@@ -143,7 +225,22 @@ def ranges(names: pa.ChunkedArray) -> dict[str, tuple[int, int]]:
 
 
 def decimal_text(units: np.ndarray, decimals: int = 8, pad: int = 8) -> pa.Array:
-    """`units` x 10^-decimals as decimal text with `pad` places; exact, because it stays integer."""
+    """`units` (none negative) x 10^-decimals as decimal text with `pad` places; exact: it stays integer.
+
+    At most eight of the places may be other than zero.
+    """
     whole, part = np.divmod(units, 10**decimals)
-    places = pc.utf8_lpad(pa.array(part).cast(pa.string()), decimals, "0") if decimals else ""
-    return json_rows([pa.array(whole), ".", places, "0" * (pad - decimals)])
+    count = len(whole)
+    digits = np.empty((count, 2), np.uint32)
+    digits[:, 0], digits[:, 1] = (_four_digits()[half] for half in np.divmod(part * 10 ** (8 - decimals), 10_000))
+    point = np.full((count, 1 + pad), ord("0"), np.uint8)
+    point[:, 0], point[:, 1:9] = ord("."), digits.view(np.uint8)[:, :pad]
+    offsets = np.arange(count + 1, dtype=np.int32) * (1 + pad)
+    places = pa.Array.from_buffers(pa.string(), count, [None, pa.py_buffer(offsets), pa.py_buffer(point)])
+    return pc.binary_join_element_wise(pa.array(whole).cast(pa.string()), places, "")
+
+
+@cache
+def _four_digits() -> np.ndarray:
+    """ "0000" to "9999", each in the four bytes of an integer."""
+    return np.frombuffer("".join(f"{i:04d}" for i in range(10_000)).encode(), np.uint32)

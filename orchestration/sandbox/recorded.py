@@ -14,7 +14,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from .market import Body, MarketError, Rows, Symbol, day_of, kline_rows, midnight_ms, ranges, text_of
+from .market import Body, Listing, MarketError, Rows, Symbol, day_of, kline_rows, midnight_ms, ranges, text_of
 
 KLINES = "binance/spot/klines_{}.parquet"
 
@@ -134,6 +134,32 @@ class RecordedMarket:
     def symbols(self) -> Mapping[str, Symbol]:
         with self._lock:
             return self._listed
+
+    def exchanges(self) -> Sequence[str]:
+        return ("binance",)
+
+    def listings(self, exchange: str) -> Mapping[str, Listing]:
+        """From the first recorded bar to the last, of pairs that trade to now; eight places, as REST may write."""
+        found = {}
+        for symbol in self.symbols().values() if exchange == "binance" else ():
+            first, last = self._daily.ranges[symbol.symbol]
+            end = None if symbol.is_trading else day_of(int(self._daily.times[last - 1])) + timedelta(days=1)
+            pair = Listing(symbol.base, symbol.quote, day_of(int(self._daily.times[first])), end, 8, 8)
+            found[pair.name] = pair
+        return found
+
+    def trades(self, exchange: str, name: str, start_ms: int, end_ms: int) -> None:
+        return None
+
+    def bars(self, exchange: str, name: str, interval: str) -> None:
+        """The recording's text is all there is: amounts of the cheapest coins do not fit whole units."""
+        return None
+
+    def funding(self, name: str) -> None:
+        return None
+
+    def open_interest(self, name: str) -> None:
+        return None
 
     def intervals(self) -> Mapping[str, Sequence[str] | None]:
         return {"1d": None} | ({"1h": sorted(self._hourly.ranges)} if self._hourly else {})

@@ -53,6 +53,16 @@ STABLECOINS = (
         "Ethereum:70 Solana:9:2020-11-10 Polygon:3:2021-05-31 Arbitrum:5:2021-09-20 Base:6:2023-08-09",
     ),
     Stablecoin(
+        "3",
+        "USTC",
+        "TerraClassicUSD",
+        "terrausd",
+        "algorithmic",
+        # After it failed, what it is worth.
+        "2020-11-23 0.05 2021-06-30 1.9 2021-12-31 10.1 2022-05-08 18.6 2022-05-13 2.3 2022-06-18 0.25 2026-12-31 0.06",
+        "Terra:92 Ethereum:8:2021-02-01",
+    ),
+    Stablecoin(
         "5",
         "DAI",
         "Dai",
@@ -204,8 +214,7 @@ class Series:
                 continue
             _, total = self.coin_cents(coin)
             euro = float(self.paths.usd("EUR")[self.paths.day_count - 1]) if coin.peg == "peggedEUR" else 1.0
-            asset = self.paths.assets.get(coin.symbol)
-            price = euro if asset is None else float(self.paths.usd(coin.symbol)[self.paths.day_count - 1])
+            price = euro if coin.peg == "peggedEUR" else self._price(coin)
             circulating = {}
             for chain, (_, cents) in chains.items():
                 circulating[chain] = {"current": {coin.peg: cents[-1] / 100}} | _previous(coin.peg, cents)
@@ -225,6 +234,11 @@ class Series:
             for c, usd in by_chain.items()
         ]
         return json.dumps({"peggedAssets": rows, "chains": names}).encode()
+
+    def _price(self, coin: Stablecoin) -> float:
+        """Dollars at the end of the last day; that of tether is one."""
+        name = {"USTC": "UST"}.get(coin.symbol, coin.symbol)
+        return 1.0 if name == "USDT" else float(self.paths.peg(name)[self.paths.day_count - 1])
 
     def _identity(self, coin: Stablecoin) -> dict:
         return {

@@ -19,7 +19,7 @@ FRED_404 = b"""<!DOCTYPE html>
 
 
 class StaticBodies:
-    def __init__(self, market: Market) -> None:
+    def __init__(self, market: Market, is_limited: bool = True) -> None:
         self._known: dict[tuple[str, str], list[Body]] = {}
         for body in market.bodies():
             self._known.setdefault((body.host, body.path.rstrip("/")), []).append(body)
