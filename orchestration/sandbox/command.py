@@ -29,17 +29,22 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--weight-limit", type=int, default=6000, metavar="N", help="Binance weight per minute; 0 lifts all limits"
     )
+    parser.add_argument(
+        "--truth", type=Path, metavar="FOLDER", help="write what every mart must say of the generated market, and end"
+    )
     parser.add_argument("--with-parent", action="store_true", help="end when standard input is closed")
 
 
 def main(args: argparse.Namespace) -> int:
-    """Serve until interrupted, or list the faults. 0: done, 1: cannot listen, 2: wrong usage."""
+    """Serve until interrupted, list the faults or write the truth. 0: done, 1: cannot listen, 2: wrong usage."""
     from . import faults, market, server
 
     if "help" in args.faults:
         print(faults.listing())
         return 0
     try:
+        if args.truth:
+            return _write_truth(args)
         rules = faults.load(args.faults)
         with contextlib.suppress(KeyboardInterrupt):
             server.serve(
@@ -61,4 +66,18 @@ def main(args: argparse.Namespace) -> int:
     except OSError as error:
         print(f"altflow sandbox: cannot listen on 127.0.0.1:{args.port}: {error}; try another --port", file=sys.stderr)
         return 1
+    return 0
+
+
+def _write_truth(args: argparse.Namespace) -> int:
+    if args.market:
+        print("altflow sandbox: --truth is of a generated market; a recorded one knows none", file=sys.stderr)
+        return 2
+    from . import truth
+    from .generated import GeneratedMarket
+
+    market = GeneratedMarket(args.now, args.seed, args.size, **({"start": args.start} if args.start else {}))
+    print(f"{market.name}: SYNTHETIC; every exchange, sides as they are labelled (flows: as they are)", file=sys.stderr)
+    for path in truth.write(market, args.truth):
+        print(path)
     return 0
