@@ -106,7 +106,8 @@ class Loader:
         return known
 
     def commit(self, parts: Sequence[Part], entries: list[Entry], run_id: str, loaded: Loaded) -> None:
-        """Commits what one upstream answered for one dataset; `entries`: its archived bodies.
+        """Commits what one upstream answered for one dataset; `entries`: its archived bodies. Rows of flows that
+        do not tell their day leave a gap: nobody knows which days lack.
 
         Raises Shrunk where the answer as a whole is refused."""
         items = [item for part in parts for item in part.items if item.error is None]
@@ -144,6 +145,9 @@ class Loader:
             loaded.quarantined += len(delivery.refused)
         loaded.rounded += rounded
         loaded.bodies += len(entries)
+        gaps = _unplaced(items, refused) if dataset == "spot_flows" else []
+        loaded.gaps += gaps
+        self._warehouse.note_gaps(run_id, gaps)
 
 
 def _parse(items: list[Fetched]) -> list[Parsed]:
@@ -182,6 +186,20 @@ def _arrived(record: Record, item: Fetched, rows: pa.Table) -> Arrived:
         return Arrived((item.upstream,), item.window)
     scope = {"exchange": item.upstream, "symbol": item.scope, "upstream": item.upstream}
     return Arrived(tuple(scope.get(column, item.scope) for column in record.scope), item.window)
+
+
+def _unplaced(items: Sequence[Fetched], refused: Sequence[Refused]) -> list[Gap]:
+    lost: dict[str, list[Refused]] = {}
+    for row in refused:
+        if row.day is None:
+            lost.setdefault(row.body_sha256, []).append(row)
+    gaps = []
+    for item in items:
+        rows = [row for body in item.bodies for row in lost.get(body.sha256, ())]
+        if rows:
+            message = f"{item.scope}: {len(rows)} rows refused, e.g. {rows[0].reason}; see raw.quarantine"
+            gaps.append(Gap(item.upstream, item.dataset, item.scope, item.window, "failed", message))
+    return gaps
 
 
 def _answered(record: Record, items: Sequence[Fetched], refused: list[Refused]) -> list[Arrived] | None:
