@@ -25,6 +25,8 @@ PROJECT = ROOT / "dbt_project"
 
 
 def main() -> None:
+    # The run waits for its fetching and for the checks first, and on a small machine all begin at once.
+    os.nice(19)
     # The answers get a descriptor of their own, and descriptor 1 becomes stderr: libraries may print.
     with os.fdopen(os.dup(1), "w", encoding="utf-8") as answers:
         os.dup2(2, 1)
@@ -42,6 +44,8 @@ def main() -> None:
 
             outcome = {"success": False, "message": traceback.format_exc()[-2000:]}
         answer(outcome)
+    # dbt's modules take half a second to be taken apart, and the run waits for the end: nothing is open any more.
+    os._exit(0)
 
 
 def _listen(asked: "queue.Queue[list[str]]") -> None:
@@ -62,7 +66,8 @@ def _build(asked: "queue.Queue[list[str]]", answer: Callable[[dict[str, Any]], N
 
     here = sys.argv[1]
     folders = [
-        "--no-use-colors", "--log-level", "none", "--log-path", here, "--target-path", f"{here}/target",
+        "--no-use-colors", "--no-write-json", "--no-version-check", "--log-level", "none",
+        "--log-path", here, "--target-path", f"{here}/target",
         "--project-dir", str(PROJECT), "--profiles-dir", str(ROOT),
     ]  # fmt: skip
     parsed: Any = dbtRunner().invoke(["parse", *folders]).result

@@ -5,7 +5,7 @@ dbt runs in a process of its own (see builder.py), so this one does without impo
 
 import hashlib
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from graphlib import TopologicalSorter
 
@@ -96,26 +96,42 @@ def _build(context: dg.AssetExecutionContext, run: Run, manifest: Mapping) -> Ev
     data, models = run.warehouse.data_version(), _project_version()
     built = run.warehouse.built_from()
     if built and (built.data, built.models) == (data, models):
-        yield from _with_unchanged([], assets, built.run_id)
+        yield from _with_unchanged(iter(()), manifest, built.run_id)
         return
     run.warehouse.note_build(None)
     if built and built.models == models:
         tables = ["--exclude-resource-type", "test", "seed", "unit_test", "--exclude", "config.materialized:view"]
-        yield from _with_unchanged(list(_dbt(run, manifest, tables)), assets, built.run_id)
+        yield from _with_unchanged(_dbt(run, manifest, tables), manifest, built.run_id)
     else:
         yield from _dbt(run, manifest, [])
     run.warehouse.note_build(Build(data, models, run.run_id))
 
 
-def _with_unchanged(events: list[dg.MaterializeResult], assets: Mapping[dg.AssetKey, str], run_id: str) -> Events:
-    """The events, and one for every mart that stands as built by `run_id`: what follows waits for a word on
-    each. Parents first, as Dagster wants."""
-    told = {event.asset_key: event for event in events}
-    for key in assets:
-        if key in told:
-            yield told[key]
-        elif key.path[0] == "marts":
-            yield dg.MaterializeResult(asset_key=key, metadata={"stands_since_run": run_id})
+def _with_unchanged(events: Events, manifest: Mapping, run_id: str) -> Events:
+    """The events as they come, and one for every mart that stands as built by `run_id`: what follows waits for
+    a word on each. Parents first, as Dagster wants."""
+    ids = _assets(manifest)
+    standing = {unique_id: key for key, unique_id in ids.items() if key.path[0] == "marts"}
+    built: set[dg.AssetKey] = set()
+
+    def ancestors(unique_id: str) -> Iterator[str]:
+        for parent in manifest["parent_map"].get(unique_id, ()):
+            yield from ancestors(parent)
+            yield parent
+
+    def stands(unique_ids: Iterable[str]) -> Events:
+        for unique_id in unique_ids:
+            key = standing.pop(unique_id, None)
+            if key and key not in built:
+                yield dg.MaterializeResult(asset_key=key, metadata={"stands_since_run": run_id})
+
+    for event in events:
+        # A table is told of when it is built, so whatever it reads has been told of, or stands.
+        assert event.asset_key is not None
+        built.add(event.asset_key)
+        yield from stands(ancestors(ids[event.asset_key]))
+        yield event
+    yield from stands(list(standing))
 
 
 def _project_version() -> str:

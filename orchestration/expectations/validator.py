@@ -61,7 +61,7 @@ class Validator:
                 text=True,
                 encoding="utf-8",
                 # Ctrl-C is for the run: it decides when the child ends, at the latest by closing its stdin.
-                start_new_session=True,
+                process_group=0,
             )
         return self._started
 

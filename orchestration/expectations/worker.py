@@ -46,6 +46,8 @@ def _check(request: dict[str, Any]) -> dict[str, Any]:
 
 
 def main() -> None:
+    # The run begins with its own start-up and with fetching, and on a small machine all begin at once.
+    os.nice(5)
     # The answers get a descriptor of their own, and descriptor 1 becomes stderr: libraries may print.
     with os.fdopen(os.dup(1), "w", encoding="utf-8") as answers:
         os.dup2(2, 1)
