@@ -13,6 +13,18 @@ ROOT = Path(__file__).resolve().parent.parent
 DBT_PROJECT = ROOT / "dbt_project"
 MANIFEST = DBT_PROJECT / "target" / "manifest.json"
 RECORDED_RUN = {"test_run", "test_marts_flows", "test_marts_caps"}
+LONGEST = [
+    "test_marts_flows",
+    "test_marts_caps",
+    "test_run",
+    "test_truth",
+    "test_faults",
+    "test_fault_schedules",
+    "test_rebuild",
+    "test_sandbox_market",
+    "test_sandbox_archives",
+    "test_sandbox_faults",
+]
 SESSION_FOLDER = pytest.StashKey[Path]()
 
 
@@ -49,7 +61,8 @@ def pytest_sessionstart(session: pytest.Session) -> None:
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Two workers share the tests by file: a file's fixtures are made once. The files that run the recorded
-    market share one run of it."""
+    market share one run of it. What takes longest begins first, so that no worker is left alone at the end."""
+    items.sort(key=lambda item: LONGEST.index(item.path.stem) if item.path.stem in LONGEST else len(LONGEST))
     for item in items:
         stem = item.path.stem
         item.add_marker(pytest.mark.xdist_group("recorded_run" if stem in RECORDED_RUN else stem))

@@ -66,7 +66,6 @@ def die(*arguments):
 publish.note_headlines = die
 """,
 }
-SHORT = ("between the raw commit and dbt",)
 
 KILLED = """
 import os, signal, sys
@@ -108,9 +107,8 @@ def rerun_equals(clean: Path, data: Path, settings: dict[str, str]) -> None:
     assert differences(clean, data / "published" / "marts.duckdb") == []
 
 
-@pytest.mark.parametrize(
-    "moment", [pytest.param(moment, marks=[] if moment in SHORT else pytest.mark.chaos) for moment in MOMENTS]
-)
+@pytest.mark.chaos
+@pytest.mark.parametrize("moment", MOMENTS)
 def test_killed_at(moment, clean, settings, tmp_path):
     code = KILLED.format(moment=MOMENTS[moment], arguments=list(RUN))
     killed = subprocess.run(
