@@ -1,6 +1,7 @@
 """The command line: `altflow`, also `python -m orchestration`."""
 
 import argparse
+import contextlib
 import os
 import sys
 from datetime import date
@@ -98,6 +99,8 @@ def main(argv: list[str] | None = None) -> int:
 def entry() -> None:
     code = main()
     # Everything is closed by now; to take Dagster's modules apart one by one is more than a second of every run.
-    sys.stdout.flush()
-    sys.stderr.flush()
+    for stream in (sys.stdout, sys.stderr):
+        # Whoever read it may be gone (`altflow sql … | head`).
+        with contextlib.suppress(OSError):
+            stream.flush()
     os._exit(code)
