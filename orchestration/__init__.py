@@ -5,8 +5,10 @@ The map, in the order in which data flows:
     sources/       fetch_x talks to an upstream, parse_x understands its bodies
     archive        bodies as received, traceable by SHA-256
     warehouse      the only module that opens the warehouse: lock, replace_window, read
-    ingest         from a plan to committed rows: fetch, archive, parse, check, replace
+    ingest         from a plan to answers: who is asked for what, all at the same time
+    load           from answers to committed rows: parse, check, replace
     expectations/  what must hold of fetched windows and of marts
+    builder        dbt, in a process of its own
     publish        the snapshot that analysts read, swapped atomically
     defs/          everything Dagster: assets, checks, job, schedule
     definitions    the door that Dagster opens

@@ -31,9 +31,13 @@ def main() -> None:
     with os.fdopen(os.dup(1), "w", encoding="utf-8") as answers:
         os.dup2(2, 1)
 
+        # dbt tells of a node in the thread that built it.
+        one_at_a_time = threading.Lock()
+
         def answer(told: dict[str, Any]) -> None:
-            answers.write(json.dumps(told) + "\n")
-            answers.flush()
+            with one_at_a_time:
+                answers.write(json.dumps(told) + "\n")
+                answers.flush()
 
         asked: queue.Queue[list[str]] = queue.Queue()
         threading.Thread(target=_listen, args=(asked,), daemon=True).start()

@@ -23,7 +23,8 @@ def _dbt_hidden() -> Iterator[None]:
     """dagster-dbt imports dbt where it finds it, two seconds of every start; it is made to do without, too."""
     hidden = "dbt.version" not in sys.modules
     if hidden:
-        sys.modules["dbt.version"] = None  # type: ignore[assignment]
+        # None is how Python marks a module that must not be found.
+        sys.modules["dbt.version"] = None  # pyright: ignore[reportArgumentType]
     try:
         yield
     finally:

@@ -2,10 +2,8 @@
 
 from collections.abc import Mapping, Sequence
 
-import pyarrow as pa
-
 from .binance import Binance
-from .market import DAY_MS, HOUR_MS, Market, Rows, Symbol, decimal_text, kline_rows, text_of
+from .market import DAY_MS, HOUR_MS, Market, Rows, Symbol, bar_rows
 from .venue import Venue
 
 HOSTS = ("api.binance.us",)
@@ -36,18 +34,7 @@ class AmericanPairs:
         bars = self.venue.bars(f"{listed.base}/{listed.quote}", interval) if interval in LENGTHS else None
         if bars is None:
             return None
-        prices = {name: getattr(bars, name) for name in ("open", "high", "low", "close")}
-        columns = {name: decimal_text(units, bars.price_decimals) for name, units in prices.items()}
-        columns |= {
-            "open_time": pa.array(bars.times_ms),
-            "close_time": pa.array(bars.times_ms + LENGTHS[interval] - 1),
-            "volume": decimal_text(bars.volume_base, bars.base_decimals),
-            "quote_volume": decimal_text(bars.volume_quote, bars.quote_decimals),
-            "trades": pa.array(bars.trades),
-            "taker_buy_base": decimal_text(bars.taker_buy_base, bars.base_decimals),
-            "taker_buy_quote": decimal_text(bars.taker_buy_quote, bars.quote_decimals),
-        }
-        return Rows(bars.times_ms, *text_of(kline_rows(columns)))
+        return bar_rows(bars, LENGTHS[interval])
 
 
 def server(market: Market, is_limited: bool = True) -> Binance:

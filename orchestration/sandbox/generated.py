@@ -21,10 +21,9 @@ from .market import (
     Rows,
     Symbol,
     Trades,
+    bar_rows,
     decimal_text,
-    kline_rows,
     midnight_ms,
-    text_of,
 )
 from .paths import TETHER, Paths, wandering
 from .recent import Recent
@@ -198,18 +197,7 @@ class GeneratedMarket:
     def _kline_rows(self, symbol: str, interval_ms: int) -> Rows:
         listed = self.symbols()[symbol]
         bars = self.paths.bars(self.pair("binance", f"{listed.base}/{listed.quote}"), interval_ms)
-        prices = {name: getattr(bars, name) for name in ("open", "high", "low", "close")}
-        columns = {name: decimal_text(units, bars.price_decimals) for name, units in prices.items()}
-        columns |= {
-            "open_time": pa.array(bars.times_ms),
-            "close_time": pa.array(bars.times_ms + interval_ms - 1),
-            "volume": decimal_text(bars.volume_base, bars.base_decimals),
-            "quote_volume": decimal_text(bars.volume_quote, bars.quote_decimals),
-            "trades": pa.array(bars.trades),
-            "taker_buy_base": decimal_text(bars.taker_buy_base, bars.base_decimals),
-            "taker_buy_quote": decimal_text(bars.taker_buy_quote, bars.quote_decimals),
-        }
-        return Rows(bars.times_ms, *text_of(kline_rows(columns)))
+        return bar_rows(bars, interval_ms)
 
     # --- caps and snapshots -----------------------------------------------------------------------
 

@@ -244,3 +244,19 @@ def decimal_text(units: np.ndarray, decimals: int = 8, pad: int = 8) -> pa.Array
 def _four_digits() -> np.ndarray:
     """ "0000" to "9999", each in the four bytes of an integer."""
     return np.frombuffer("".join(f"{i:04d}" for i in range(10_000)).encode(), np.uint32)
+
+
+def bar_rows(bars: Bars, interval_ms: int) -> Rows:
+    """Bars of one pair as Binance's klines."""
+    prices = {name: getattr(bars, name) for name in ("open", "high", "low", "close")}
+    columns = {name: decimal_text(units, bars.price_decimals) for name, units in prices.items()}
+    columns |= {
+        "open_time": pa.array(bars.times_ms),
+        "close_time": pa.array(bars.times_ms + interval_ms - 1),
+        "volume": decimal_text(bars.volume_base, bars.base_decimals),
+        "quote_volume": decimal_text(bars.volume_quote, bars.quote_decimals),
+        "trades": pa.array(bars.trades),
+        "taker_buy_base": decimal_text(bars.taker_buy_base, bars.base_decimals),
+        "taker_buy_quote": decimal_text(bars.taker_buy_quote, bars.quote_decimals),
+    }
+    return Rows(bars.times_ms, *text_of(kline_rows(columns)))

@@ -28,7 +28,7 @@ def amounts(texts: Sequence[str | None] | pa.Array) -> Amounts:
         try:
             # Refuses what does not fit and what has more decimals.
             return Amounts(pc.cast(column, AMOUNT), 0, {})
-        except (pa.ArrowInvalid, pa.ArrowNotImplementedError):
+        except pa.ArrowInvalid:
             pass
     return _rounded(column)
 
@@ -44,7 +44,7 @@ def _rounded(column: pa.Array) -> Amounts:
     """For columns that hold a cell with more than 12 decimals."""
     try:
         wide = pc.cast(column, _WIDE)
-    except (pa.ArrowInvalid, pa.ArrowNotImplementedError):
+    except pa.ArrowInvalid:
         return _one_by_one(column.to_pylist())
     # Arrow does not notice when a number of 19 or more digits before the point overflows 20 decimals.
     if (pc.max(pc.abs(pc.cast(column, pa.float64()))).as_py() or 0) >= 1e17:
