@@ -188,7 +188,7 @@ class Ingest:
                         "spot_flows",
                         symbol,
                         part,
-                        lambda http: exchange.fetch_flows(http, symbol, part, now),
+                        lambda http: exchange.flows.fetch(http, symbol, part, now),
                     )
                     self._queues["spot_flows"].put(fetched)
                     done += 1

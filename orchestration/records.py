@@ -113,6 +113,33 @@ SPOT_SYMBOLS = record(
     },
 )
 
+SPOT_TRADE_SIZES = record(
+    "spot_trade_sizes",
+    "One row per exchange, symbol and UTC day read from trades. Count and amount by the size of the trade in dollars.",
+    grain="exchange symbol utc_date",
+    scope="exchange symbol",
+    date="utc_date",
+    columns={
+        "exchange": text("key of the exchange"),
+        "symbol": text("as the exchange spells it"),
+        "utc_date": day("UTC day"),
+        **{
+            f"{bucket}_{measure}": kind
+            for bucket, words in (
+                ("below_1k", "below 1,000 dollars"),
+                ("from_1k", "of 1,000 to 10,000 dollars"),
+                ("from_10k", "of 10,000 to 100,000 dollars"),
+                ("from_100k", "of 100,000 dollars and more"),
+            )
+            for measure, kind in (
+                ("count", count(f"trades {words}; NULL: the quote asset is no dollar")),
+                ("volume_quote", amount(f"both sides of trades {words}, in quote asset")),
+                ("taker_buy_quote", amount(f"bought by takers in trades {words}, in quote asset")),
+            )
+        },
+    },
+)
+
 STABLECOINS = record(
     "stablecoins",
     "One row per stablecoin. The newest list of DefiLlama.",

@@ -24,7 +24,9 @@ PACKAGE = ROOT / "orchestration"
 LAYERS = [
     {"records", "settings"},
     {"schema", "sources"},
-    {"archive", "plan", "expectations", "reduce", "builder", "builder_worker"},
+    {"archive", "plan", "expectations", "trade_text", "trade_ids", "trade_sums", "builder", "builder_worker"},
+    {"reduce"},
+    {"workers"},
     {"warehouse"},
     {"load", "marts", "publish", "brief"},
     {"ingest"},

@@ -18,7 +18,7 @@ from orchestration.sandbox import amounts
 from orchestration.sandbox.binance import Binance
 from orchestration.sandbox.directory import BY_HOST, ENTRIES
 from orchestration.sandbox.generated import GeneratedMarket
-from orchestration.sandbox.market import Bars, Market, Trades
+from orchestration.sandbox.market import Bars, Trades
 from orchestration.sandbox.venue import Venue
 from orchestration.sandbox.wire import Reply, Request
 
@@ -38,7 +38,7 @@ EXCHANGE |= {POLONIEX: "poloniex"}
 class Servers:
     """Servers over one market, asked without a network."""
 
-    market: Market
+    market: GeneratedMarket
     is_limited: bool = False
 
     def __post_init__(self) -> None:
@@ -1062,7 +1062,7 @@ def test_the_recorded_market_has_klines_and_nothing_invented(market: Path, tmp_p
     for name in ("coinmetrics", "coingecko"):
         if (market / name).exists():
             (tmp_path / name).symlink_to(market / name)
-    recorded = Servers(RecordedMarket(tmp_path))
+    recorded = Servers(RecordedMarket(tmp_path))  # type: ignore[arg-type]
     assert recorded.get(SPOT, "/api/v3/klines", symbol="BTCUSDT", interval="1d", limit=1)
     for path in ("aggTrades", "trades", "depth", "ticker/24hr", "ticker/price"):
         reply = recorded.ask(SPOT, f"/api/v3/{path}", symbol="BTCUSDT")

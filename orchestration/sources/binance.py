@@ -15,8 +15,10 @@ import pyarrow.compute as pc
 from orchestration.records import SPOT_FLOWS, SPOT_SYMBOLS
 from orchestration.sources.body import Body, Parsed, Refused, SourceError, Window, distinct
 from orchestration.sources.exact import amounts, prices
+from orchestration.sources.exchange import Exchange, Klines
 from orchestration.sources.http import Host, Http
 from orchestration.sources.json_rows import columns
+from orchestration.sources.trades import Reported
 
 HOST = Host(
     name="binance",
@@ -228,3 +230,18 @@ def _ms_of(moment: datetime) -> int:
 
 def _utc(ms: int) -> datetime:
     return datetime(1970, 1, 1) + timedelta(milliseconds=ms)
+
+
+EXCHANGE = Exchange(
+    HOST,
+    fetch_symbols,
+    parse_symbols,
+    server_time,
+    Klines(
+        Reported("taker_buy_quote", "field 10 of a kline, 'Taker buy quote asset volume'"),
+        fetch_flows,
+        parse_flows,
+        page_days=PAGE,
+        weight=2,
+    ),
+)

@@ -6,6 +6,7 @@ cut or foreign bodies), obeys Retry-After for the whole host, moves to a mirror 
 geo-blocked and gives up on a host that keeps failing, so that one dead upstream costs seconds.
 """
 
+import hashlib
 import json
 import random
 import re
@@ -15,6 +16,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
+from pathlib import Path
+from typing import Any, cast
 from urllib.parse import urlencode
 
 import requests
@@ -142,12 +145,46 @@ def is_csv(content: bytes) -> str | None:
     return None
 
 
+def is_xml(content: bytes) -> str | None:
+    """None for a body that looks like a whole XML document, else what is wrong with it."""
+    trimmed = content.strip()
+    if not trimmed.startswith(b"<?xml"):
+        return "something else than XML"
+    return None if trimmed.endswith(b">") and b"</" in trimmed[-80:] else f"a cut XML of {len(content)} bytes"
+
+
+def is_packed(content: bytes) -> str | None:
+    """None for what begins like a zip, gzip or plain text file (the first bytes are enough), else what it is."""
+    head = content[:256].lstrip()
+    if head[:1] in (b"<", b"{"):
+        return "a page or an error instead of a file"
+    return None
+
+
+def anything(content: bytes) -> str | None:
+    """For bodies that nothing is known of."""
+    return None
+
+
 @dataclass(frozen=True)
 class Answer:
     url: str
     status: int
     content: bytes
     fetched_at: datetime
+    etag: str | None = None
+
+
+@dataclass(frozen=True)
+class Downloaded:
+    """A file on disk, whole as far as its server says."""
+
+    path: Path
+    url: str
+    sha256: str
+    byte_count: int
+    fetched_at: datetime
+    etag: str | None = None
 
 
 def _retry_after(value: str | None, default: float) -> float:
@@ -180,11 +217,34 @@ class Http:
         params: Mapping[str, str | int] | None = None,
         weight: float = 1,
         wrong: Callable[[bytes], str | None] = is_json,
+        post: object = None,
     ) -> Answer:
-        """The body of `path`, whole and of the expected kind.
+        """The body of `path`, whole and of the expected kind. `post`: asked with POST and this JSON.
 
         Raises SourceError: `out_of_reach` when every mirror is blocked, `failed` otherwise; a
         refusal (HTTP 4xx) carries its status and content."""
+        answer = self._tried(host, path, params, weight, wrong, post, None)
+        assert isinstance(answer, Answer)
+        return answer
+
+    def download(self, host: Host, path: str, to: Path, weight: float = 1) -> Downloaded:
+        """Writes the file at `path` to `to`, of any size, under the same rules as `get`; it may be there already.
+
+        Raises SourceError like `get`; a file that is not there carries status 404."""
+        answer = self._tried(host, path, None, weight, is_packed, None, to)
+        assert isinstance(answer, Downloaded)
+        return answer
+
+    def _tried(
+        self,
+        host: Host,
+        path: str,
+        params: Mapping[str, str | int] | None,
+        weight: float,
+        wrong: Callable[[bytes], str | None],
+        post: object,
+        to: Path | None,
+    ) -> "Answer | Downloaded":
         state = self._state(host)
         query = f"?{urlencode(params)}" if params else ""
         what = f"{host.name} {path}{query if len(query) <= SHOWN else query[:SHOWN] + '...'}"
@@ -193,8 +253,8 @@ class Http:
             self._wait_for_turn(state, weight, what)
             mirror = state.mirror
             url = f"https://{host.hosts[mirror]}{path}{query}"
-            problem, pause = self._ask(host, state, url, mirror, weight, wrong)
-            if isinstance(problem, Answer):
+            problem, pause = self._ask(host, state, url, mirror, wrong, post, to)
+            if isinstance(problem, Answer | Downloaded):
                 state.failures = 0
                 return problem
             tried.append(problem)
@@ -221,16 +281,30 @@ class Http:
             raise SourceError(f"{what}: not asked, {state.closed}; {advice}", reason)
 
     def _ask(
-        self, host: Host, state: _State, url: str, mirror: int, weight: float, wrong: Callable[[bytes], str | None]
-    ) -> tuple[Answer | str, float | None]:
+        self,
+        host: Host,
+        state: _State,
+        url: str,
+        mirror: int,
+        wrong: Callable[[bytes], str | None],
+        post: object,
+        to: Path | None,
+    ) -> tuple[Answer | Downloaded | str, float | None]:
         """One request: the answer, or what went wrong and the pause before the next try (0: the
         usual back-off, None: at once). Raises SourceError where no further try makes sense."""
         try:
             asked = f"{self._base}/{url.removeprefix('https://')}" if self._base else url
-            with state.session.get(
-                asked, timeout=(self._patience.connect, self._patience.read), stream=True, allow_redirects=False
+            with state.session.request(
+                "GET" if post is None else "POST",
+                asked,
+                json=cast(Any, post),
+                timeout=(self._patience.connect, self._patience.read),
+                stream=True,
+                allow_redirects=False,
             ) as response:
                 status, headers = response.status_code, response.headers
+                if to is not None and status == 200:
+                    return _saved(response, to, url, wrong)
                 content = response.raw.read(host.max_bytes + 1, decode_content=True)
         except (requests.RequestException, OSError, Exception) as error:
             if not _is_transport(error):
@@ -242,7 +316,8 @@ class Http:
             state.budget.resync(float(used))
         if status == 200:
             fault = wrong(content)
-            return (f"HTTP 200 with {fault}", 0.0) if fault else (Answer(url, status, content, _now()), 0.0)
+            answer = Answer(url, status, content, _now(), headers.get("ETag"))
+            return (f"HTTP 200 with {fault}", 0.0) if fault else (answer, 0.0)
         is_html = content.lstrip()[:1] == b"<"
         if status == 451 or (status == 403 and is_html):
             return self._leave_mirror(host, state, mirror, status), None
@@ -302,6 +377,23 @@ class Http:
     def close(self) -> None:
         for state in self._states.values():
             state.session.close()
+
+
+def _saved(
+    response: requests.Response, to: Path, url: str, wrong: Callable[[bytes], str | None]
+) -> tuple[Downloaded | str, float | None]:
+    """The body as it comes over the wire, in a file: an archive's gzip stays one."""
+    digest, count, announced = hashlib.sha256(), 0, response.headers.get("Content-Length", "")
+    with open(to, "wb") as file:
+        while chunk := response.raw.read(1 << 20, decode_content=False):
+            if not count and (fault := wrong(chunk)):
+                return f"HTTP 200 with {fault}", 0.0
+            digest.update(chunk)
+            file.write(chunk)
+            count += len(chunk)
+    if announced.isdigit() and int(announced) != count:
+        return f"HTTP 200 with {count} of {announced} bytes", 0.0
+    return Downloaded(to, url, digest.hexdigest(), count, _now(), response.headers.get("ETag")), 0.0
 
 
 def _now() -> datetime:

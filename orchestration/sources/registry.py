@@ -5,24 +5,12 @@ A new exchange is one file in this folder, one fixture and one line in EXCHANGES
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from datetime import datetime
 
 from orchestration.sources import alternative_me, binance, coingecko, coinmetrics, defillama, fred
-from orchestration.sources.body import Body, Parsed, Window
+from orchestration.sources.body import Body, Parsed
+from orchestration.sources.exchange import Exchange, Klines
 from orchestration.sources.http import Host, Http
-
-
-@dataclass(frozen=True)
-class Exchange:
-    """An exchange that publishes how much takers bought, per symbol and UTC day."""
-
-    host: Host
-    fetch_symbols: Callable[[Http], Iterator[Body]]
-    parse_symbols: Callable[[Body], Parsed]
-    server_time: Callable[[Body], datetime]
-    fetch_flows: Callable[[Http, str, Window, datetime], Iterator[Body]]
-    parse_flows: Callable[..., Parsed]
-    """of one body or of many at once: what they cost together is much less than one by one"""
+from orchestration.sources.reduction import parser
 
 
 @dataclass(frozen=True)
@@ -47,14 +35,7 @@ class Dataset:
 
 
 EXCHANGES: dict[str, Exchange] = {
-    "binance": Exchange(
-        binance.HOST,
-        binance.fetch_symbols,
-        binance.parse_symbols,
-        binance.server_time,
-        binance.fetch_flows,
-        binance.parse_flows,
-    ),
+    "binance": binance.EXCHANGE,
 }
 
 DATASETS: tuple[Dataset, ...] = (
@@ -93,5 +74,13 @@ def parse(bodies: Sequence[Body]) -> list[Parsed]:
         return [understand(body) for body in bodies]
     exchange = EXCHANGES[upstream]
     if dataset == "spot_flows":
-        return [exchange.parse_flows(*bodies)]
+        return [parse_flows(exchange)(*bodies)]
     return [{"spot_symbols": exchange.parse_symbols}[dataset](body) for body in bodies]
+
+
+def parse_flows(exchange: Exchange) -> Callable[..., Parsed]:
+    """What understands the archived bodies of an exchange's flows: bars as received, or reduced trades."""
+    if isinstance(exchange.flows, Klines):
+        return exchange.flows.parse
+    assert exchange.pair_of is not None, f"{exchange.host.name}: trades need to know base and quote of a symbol"
+    return parser(exchange.pair_of)

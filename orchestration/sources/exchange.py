@@ -1,0 +1,91 @@
+"""What an exchange is to the pipeline: one of three ways to learn what takers bought.
+
+Klines      the exchange sums it itself, per symbol and day
+TradeFiles  an archive of every trade, reduced to days where it is read
+TradePages  an API that reaches a little way back: from the last trade seen on
+"""
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from datetime import date, datetime
+
+import pyarrow as pa
+
+from orchestration.sources.body import Body, Parsed, Window
+from orchestration.sources.http import Host, Http
+from orchestration.sources.trades import Layout, Reported, Side, TradeFile
+
+
+@dataclass(frozen=True)
+class Klines:
+    """`fetch` yields the pages of a symbol's daily bars opened in the window, oldest first; `parse` understands
+    many bodies at once, which costs little more than one. `page_days`: bars of one page; `weight` of one request."""
+
+    side: Reported
+    fetch: Callable[[Http, str, Window, datetime], Iterator[Body]]
+    parse: Callable[..., Parsed]
+    page_days: int
+    weight: float
+    spare: "Spare | None" = None
+
+
+@dataclass(frozen=True)
+class Spare:
+    """A second way to the same bars, for symbols that the first no longer knows and for when it is out of reach.
+
+    `fetch_symbols`: listings of every symbol that ever had a file; `names` reads them."""
+
+    host: Host
+    fetch_symbols: Callable[[Http], Iterator[Body]]
+    names: Callable[[Body], list[str]]
+    fetch: Callable[[Http, str, Window, datetime], Iterator[Body]]
+
+
+@dataclass(frozen=True)
+class TradeFiles:
+    """`list_files(http, symbols, window, now)` yields the files that hold trades of the UTC days of `window`, for
+    `symbols` (as the API spells them, live or not) and those that only the archive knows. A file that nobody
+    lists is yielded where it should be; the download tells. A month and its days may both be there.
+
+    `host` serves the files; `first`: the archive begins on that day."""
+
+    host: Host
+    layout: Layout
+    list_files: Callable[[Http, Sequence[str], Window, datetime], Iterator[TradeFile]]
+    first: date | None = None
+    estimate: Callable[[Http, str, Window, datetime], Iterator[Body]] | None = None
+
+    @property
+    def side(self) -> Side:
+        return self.layout.side
+
+
+@dataclass(frozen=True)
+class TradePages:
+    """`fetch(http, symbol, window, now)` yields pages that together hold every trade of the window's UTC days (and
+    may hold more); `parse` gives the TRADES of one. Raises SourceError `out_of_reach` where it begins too early.
+
+    `reach_days`: closed days that can be had; `requests_a_day`: typical, for one symbol."""
+
+    side: Side
+    fetch: Callable[[Http, str, Window, datetime], Iterator[Body]]
+    parse: Callable[[Body], pa.Table]
+    reach_days: int
+    requests_a_day: float = 1.0
+
+
+@dataclass(frozen=True)
+class Exchange:
+    """An exchange that publishes how much takers bought, per symbol and UTC day.
+
+    `pair_of` splits a symbol as the exchange spells it into base and quote asset (upper case); None where it
+    cannot. `server_time` reads the exchange's clock from the first body of `fetch_symbols`; None: it does not tell.
+    `is_default`: asked where nobody names the exchanges; the others cost so much that one asks for them by name."""
+
+    host: Host
+    fetch_symbols: Callable[[Http], Iterator[Body]]
+    parse_symbols: Callable[[Body], Parsed]
+    server_time: Callable[[Body], datetime] | None
+    flows: Klines | TradeFiles | TradePages
+    pair_of: Callable[[str], tuple[str, str] | None] | None = None
+    is_default: bool = True
