@@ -16,8 +16,8 @@ from typing import TYPE_CHECKING, BinaryIO, cast
 
 from orchestration.sources.body import SourceError
 from orchestration.sources.trades import Layout
-from orchestration.trade_ids import SPILL_BYTES, FirstOnly, Held, Overlaps
-from orchestration.trade_sums import Summer, Sums
+from orchestration.trade_ids import SPILL_BYTES, FirstOnly, Held, Key, Overlaps
+from orchestration.trade_sums import DAY_US, Summer, Sums
 from orchestration.trade_text import Reader, Refusals, blocks
 
 if TYPE_CHECKING:
@@ -66,8 +66,8 @@ def reduce_file(task: Task, spill_bytes: int = SPILL_BYTES) -> Reduced:
         dropped = 0
         if overlaps.zones:
             held = Held(overlaps.zones, spill_bytes)
-            for symbol, ids in _ids_of(task, path):
-                held.add(symbol, ids)
+            for key, ids in _ids_of(task, path):
+                held.add(key, ids)
             if repeated := held.repeated():
                 first_only = FirstOnly(repeated)
                 summer, refused = _pass(task, path, None, first_only)
@@ -83,8 +83,8 @@ def _pass(task: Task, path: Path, overlaps: Overlaps | None, first_only: FirstOn
     for block in blocks(path, task.name):
         frame = reader.read(block)
         if overlaps and "id" in frame.columns:
-            for symbol, ids, _ in _by_symbol(frame, task.symbol):
-                overlaps.add(symbol, ids)
+            for key, ids, _ in _by_key(frame, task.symbol):
+                overlaps.add(key, ids)
         if first_only:
             frame = _without_repeated(frame, task.symbol, first_only)
         left_out = summer.add(frame)
@@ -95,37 +95,36 @@ def _pass(task: Task, path: Path, overlaps: Overlaps | None, first_only: FirstOn
     return summer, refused
 
 
-def _ids_of(task: Task, path: Path) -> Iterator[tuple[str, "np.ndarray"]]:
+def _ids_of(task: Task, path: Path) -> Iterator[tuple[Key, "np.ndarray"]]:
     reader = Reader(task.layout, task.name, task.covers, Refusals())
     for block in blocks(path, task.name):
-        for symbol, ids, _ in _by_symbol(reader.read(block), task.symbol):
-            yield symbol, ids
+        for key, ids, _ in _by_key(reader.read(block), task.symbol):
+            yield key, ids
 
 
-def _by_symbol(frame: "pl.DataFrame", symbol: str | None):
-    """(symbol, ids, row numbers or None for all) of a block."""
+def _by_key(frame: "pl.DataFrame", symbol: str | None) -> Iterator[tuple[Key, "np.ndarray", "np.ndarray | None"]]:
+    """(symbol and day, ids, row numbers or None for all) of a block."""
+    import numpy as np
     import polars as pl
 
-    if "symbol" not in frame.columns:
-        yield symbol or "", frame["id"].to_numpy(), None
+    if not len(frame):
         return
-    grouped = frame.select("symbol", "id").with_row_index("row").group_by("symbol", maintain_order=True)
-    for name, ids, rows in grouped.agg(pl.col("id"), pl.col("row")).iter_rows():
-        yield name, _array(ids), rows
-
-
-def _array(ids: list[int]):
-    import numpy as np
-
-    return np.array(ids, np.int64)
+    days = frame["time_us"] // DAY_US
+    if "symbol" not in frame.columns and days.min() == days.max():
+        yield (symbol or "", days[0]), frame["id"].to_numpy(), None
+        return
+    by = ["symbol", "day"] if "symbol" in frame.columns else ["day"]
+    grouped = frame.with_columns(days.alias("day")).with_row_index("row").group_by(by, maintain_order=True)
+    for *named, day, ids, rows in grouped.agg(pl.col("id"), pl.col("row")).iter_rows():
+        yield (named[0] if named else symbol or "", day), np.array(ids, np.int64), np.array(rows, np.int64)
 
 
 def _without_repeated(frame: "pl.DataFrame", symbol: str | None, first_only: FirstOnly) -> "pl.DataFrame":
     import numpy as np
 
     keep = np.ones(len(frame), bool)
-    for name, ids, rows in _by_symbol(frame, symbol):
-        kept = first_only.keep(name, ids)
+    for key, ids, rows in _by_key(frame, symbol):
+        kept = first_only.keep(key, ids)
         if kept is not None:
             keep[slice(None) if rows is None else rows] = kept
     return frame if keep.all() else frame.filter(keep)

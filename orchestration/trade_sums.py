@@ -147,6 +147,7 @@ class Summer:
         total.widen(low, high, *ends)
 
     def _add_wide(self, frame: "pl.DataFrame") -> "pl.Series | None":
+        import polars as pl
 
         price, price_scale = _wide(frame["price"])
         size, size_scale = _wide(frame["size"])
@@ -157,9 +158,10 @@ class Summer:
         if bad.any():
             frame = frame.filter(~bad)
         if len(frame):
-            most = float(frame["price"].max()) * float(frame["size"].max()) * len(frame)  # pyright: ignore
             scales = (price_scale, size_scale)
-            if most < _MOST_INT128:
+            # Of the sums themselves: the dearest coin and the largest size of a block are of different symbols.
+            sizes = frame["size"].cast(pl.Float64)
+            if max((frame["price"].cast(pl.Float64) * sizes).sum(), sizes.sum()) < _MOST_INT128:
                 self._add_128(frame, scales)
             else:
                 self._add_any(frame, scales)

@@ -87,3 +87,26 @@ def test_the_recorded_answers_give_the_expected_sums(tmp_path: Path, shared: Pat
 def test_a_page_is_no_file(tmp_path: Path):
     with pytest.raises(SourceError, match="page or an error"):
         reduced(tmp_path, "<html>blocked</html>")
+
+
+def test_ids_that_begin_anew_every_day_are_no_repetition(tmp_path: Path):
+    """A month of Bybit numbers each of its days from 1."""
+    noons = [NOON_MS + day * 86_400_000 for day in range(3)]
+    rows = [f"{i},{noon + i},3,{i},buy" for noon in noons for i in (1, 2, 3)]
+    done = reduced(tmp_path, HEADER + "\n".join([*rows, rows[4]]) + "\n")
+    assert {day.day: total.all.quote for (_, day), total in done.sums.items()} == {1: 18, 2: 18, 3: 18}
+    assert (done.trade_count, done.repeated_count) == (9, 1)
+
+
+def test_the_dearest_and_the_smallest_coin_of_one_file_are_exact(tmp_path: Path):
+    """Side by side their digits fill 128 bits, and nothing is rounded or counted into another bucket."""
+    names = {"instrument": "symbol", "trade": "id", "side": "side", "price": "price", "size": "size", "at": "time"}
+    layout = Layout(("symbol", "id", "side", "price", "size", "time"), names, "ms", TAKER)
+    typed = {"BTC-USDT": ("118123.4", "0.84656893"), "TINY-USDT": ("1.4345e-09", "696969696969.7")}
+    rows = [f"{name},{i},buy,{p},{s},{NOON_MS + i}" for i in range(50) for name, (p, s) in typed.items()]
+    done = reduced(tmp_path, "instrument,trade,side,price,size,at\n" + "\n".join(rows) + "\n", layout, None)
+    for name, (price, size) in typed.items():
+        total, amount = done.sums[name, DAY], Decimal(price) * Decimal(size)
+        assert (total.all.count, total.all.base, total.all.quote) == (50, 50 * Decimal(size), 50 * amount)
+        assert [s.count for s in total.sized] == [50 * (amount >= bound) for bound in (1000, 10_000, 100_000)]
+    assert done.sums["BTC-USDT", DAY].sized[1].count == 50 and done.sums["TINY-USDT", DAY].sized[0].count == 0
