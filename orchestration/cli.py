@@ -25,6 +25,7 @@ def _parser() -> argparse.ArgumentParser:
   altflow run                                     the main job on a generated (synthetic) market
   altflow run --source recorded --market DIR      on a recorded market
   altflow run --source live                       on the real exchanges
+  altflow run --source live --exchange okx --dry-run   what OKX would cost: requests, bytes, time
   altflow sql "from cumulative_flow(365, 'ex_btc_eth', 'all', 'all') order by utc_date desc limit 5"
   altflow status                                  what is published and how fresh it is
 
@@ -39,6 +40,9 @@ exit codes: 0 published and complete; 1 failed, nothing published; 2 wrong usage
     run.add_argument("--start", type=_day, metavar="DAY", help="first UTC day (default: everything missing)")
     run.add_argument("--end", type=_day, metavar="DAY", help="last UTC day, included (default: the last closed one)")
     run.add_argument("--exchange", action="append", metavar="X", help="fetch only this exchange; repeatable")
+    run.add_argument(
+        "--dry-run", action="store_true", help="ask only for listings; show what would be fetched and how long it takes"
+    )
     run.add_argument("--quiet", action="store_true", help="no progress bar")
 
     status = commands.add_parser("status", help="freshness, coverage and runs of the published snapshot")

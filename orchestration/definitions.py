@@ -5,6 +5,7 @@ from collections.abc import Callable
 import dagster as dg
 
 from orchestration import settings
+from orchestration.asking.context import Progress
 from orchestration.defs.checks import mart_checks
 from orchestration.defs.published import published_snapshot
 from orchestration.defs.raw import raw_assets
@@ -12,9 +13,9 @@ from orchestration.defs.resources import run_resource
 from orchestration.defs.schedules import daily_job, daily_schedule, dead_run_sensor
 from orchestration.defs.transform import dbt_models
 from orchestration.defs.window import months
-from orchestration.ingest import Progress
 from orchestration.run import Companions
 from orchestration.settings import Settings
+from orchestration.sources.registry import followed
 from orchestration.warehouse import Lock
 
 
@@ -25,12 +26,13 @@ def build(
     progress: Progress | None = None,
 ) -> dg.Definitions:
     """All definitions. The command line hands in its own settings, lock, children and progress bar."""
-    monthly = months(load_settings().start)
+    chosen = load_settings()
+    monthly = months(chosen.start)
     models = dbt_models()
     marts = sorted(key for key in models.keys if key.path[0] == "marts")
     job = daily_job(monthly)
     return dg.Definitions(
-        assets=[*raw_assets(monthly), models, published_snapshot(marts)],
+        assets=[*raw_assets(monthly, followed(chosen)), models, published_snapshot(marts)],
         asset_checks=[mart_checks()],
         jobs=[job],
         schedules=[daily_schedule(job, load_settings)],

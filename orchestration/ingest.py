@@ -1,34 +1,43 @@
 """From a plan to committed rows: fetch, archive, load.
 
-Every upstream is asked by its own thread, all at the same time, each within its host's budget. Answers
-wait in a queue per dataset until they are archived and loaded (see load.py), one batch at a time. What
-does not arrive becomes a gap with a reason; the others go on.
+Every upstream is asked by its own threads (see asking/), all at the same time, each within its host's budget.
+Their answers come through one queue to one loader, which archives and commits them as they come, whoever waits
+for what: a run takes as long as its slowest host. What does not arrive becomes a gap with a reason; what an
+upstream says that it does not have is an absence; the others go on.
 """
 
 import queue
-import re
 import threading
-from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
-from datetime import datetime, time
+from collections.abc import Callable, Sequence
 
-from orchestration import plan
 from orchestration.archive import Archive, Asked
-from orchestration.expectations.suite import UNSAFE_TEXT
+from orchestration.asking.bars import ask_bars
+from orchestration.asking.context import Asking, Known, Progress, listing_of
+from orchestration.asking.files import ask_files
+from orchestration.asking.pages import ask_pages
+from orchestration.asking.services import ask_service
 from orchestration.expectations.validator import Validator
 from orchestration.load import Fetched, Loaded, Loader, Part
+from orchestration.plan import Symbol
 from orchestration.settings import Settings
-from orchestration.sources.body import Body, Parsed, SourceError, Window
+from orchestration.sources.body import Absent, SourceError, Window
+from orchestration.sources.exchange import Klines, TradeFiles
 from orchestration.sources.http import Http
-from orchestration.sources.registry import DATASETS, EXCHANGES, Dataset
-from orchestration.warehouse import FOREVER, Gap, Shrunk, Warehouse
+from orchestration.sources.registry import DATASETS, EXCHANGES, Dataset, followed
+from orchestration.warehouse import Gap, Shrunk, Warehouse
+from orchestration.workers import Pool
 
 BATCH_ROWS = 250_000
 """rows of one transaction"""
 READ_TOGETHER = 80
 """bodies that are parsed and checked together: enough to spread the costs, few enough for memory"""
-Progress = Callable[[str, int, int], None]
-"""called with upstream, answers so far, answers expected"""
+WAITING = 2000
+"""answers that may wait for the loader"""
+
+
+def flows_of(exchange: str) -> str:
+    """The name of what `Ingest.load` waits for where it is the flows of one exchange."""
+    return f"spot_flows/{exchange}"
 
 
 class Ingest:
@@ -49,75 +58,88 @@ class Ingest:
         self.settings = settings
         self.run_id = run_id
         self.window = window
-        self._http = http
         self._archive = archive
         self._warehouse = warehouse
         self._loader = Loader(warehouse, validator)
-        self._catalog = catalog
-        self._progress = progress or (lambda upstream, done, total: None)
-        self._queues: dict[str, queue.Queue[Fetched | BaseException | None]] = {}
-        self._drivers: dict[str, int] = {}
-        self._stop = threading.Event()
+        self._queue: queue.Queue[Fetched | str | BaseException] = queue.Queue(maxsize=WAITING)
+        self._pool = Pool(settings)
+        self._asking = Asking(
+            http,
+            window,
+            self._queue.put,
+            progress or (lambda upstream, done, total: None),
+            threading.Event(),
+            settings.spool_dir,
+            self._pool,
+            settings.trade_archive,
+            catalog,
+        )
+        self._open: dict[str, int] = {}
+        """threads that still bring something, by what is waited for"""
+        self._loaded: dict[str, Loaded] = {}
+        self._waiting: dict[tuple[str, str], list[Fetched]] = {}
+        self._parts: dict[tuple[str, str], list[Part]] = {}
         self._batch_count = 0
 
-    def start(self, datasets: set[str]) -> None:
-        """Begins to ask every upstream that fills one of `datasets` (names of raw tables)."""
-        drivers: list[Callable[[], None]] = []
-        for name in ("spot_symbols", "spot_flows", *dict.fromkeys(d.name for d in DATASETS)):
-            if name in datasets:
-                self._queues[name] = queue.Queue(maxsize=2000)
-                self._drivers[name] = 0
-        exchanges = self.settings.exchanges or tuple(EXCHANGES)
+    def start(self, datasets: set[str], exchanges: Sequence[str] | None = None) -> None:
+        """Begins to ask every upstream that fills one of `datasets` (names of raw tables), and of the exchanges
+        those in `exchanges` (None: all that are followed)."""
+        threads: list[Callable[[], None]] = []
         if {"spot_symbols", "spot_flows"} & datasets:
-            for exchange in exchanges:
-                drivers.append(self._exchange_driver(exchange))
+            for name in followed(self.settings) if exchanges is None else exchanges:
+                threads.append(self._exchange_thread(name, datasets))
         by_upstream: dict[str, list[Dataset]] = {}
         for dataset in DATASETS:
             if dataset.name in datasets and (self.settings.allow_noncommercial or not dataset.noncommercial):
                 by_upstream.setdefault(dataset.upstream, []).append(dataset)
         for upstream, wanted in by_upstream.items():
-            drivers.append(self._service_driver(upstream, wanted))
-        for driver in drivers:
-            threading.Thread(target=driver, daemon=True).start()
+            threads.append(self._service_thread(upstream, wanted))
+        for thread in threads:
+            threading.Thread(target=thread, daemon=True).start()
 
     def stop(self) -> None:
         """Asks the threads to end after their current request."""
-        self._stop.set()
+        self._asking.stop.set()
         self._loader.close()
+        self._pool.close()
 
-    def load(self, dataset: str) -> Loaded:
-        """Waits for everything that `dataset` was asked for, and commits it batch by batch."""
-        loaded = Loaded(dataset)
-        batches: dict[str, list[Part]] = {}
-        for answers in self._answers(dataset):
-            batch = batches.setdefault(answers[0].upstream, [])
-            batch.append(self._loader.read(answers))
-            if sum(part.row_count for part in batch) >= BATCH_ROWS:
-                self._commit(batches.pop(answers[0].upstream), loaded)
-        for batch in batches.values():
-            self._commit(batch, loaded)
-        return loaded
+    def load(self, stream: str) -> Loaded:
+        """Commits whatever comes until everything has come that `stream` (a dataset, or `flows_of` an exchange) was
+        asked for; returns what that did."""
+        while self._open.get(stream):
+            self._take(self._queue.get())
+        self._flush(lambda item: stream_of(item) in (stream, "spot_symbols"))
+        return self._loaded.setdefault(stream, Loaded(stream))
 
-    def _answers(self, dataset: str) -> Iterator[list[Fetched]]:
-        """What the threads bring, some answers of one upstream at a time."""
-        waiting: dict[str, list[Fetched]] = {}
-        while self._drivers.get(dataset):
-            item = self._queues[dataset].get()
-            if item is None:
-                self._drivers[dataset] -= 1
-                continue
-            if isinstance(item, BaseException):
-                raise item
-            some = waiting.setdefault(item.upstream, [])
-            some.append(item)
-            if sum(len(answer.bodies) for answer in some) >= READ_TOGETHER:
-                yield waiting.pop(item.upstream)
-        yield from waiting.values()
+    def _take(self, item: Fetched | str | BaseException) -> None:
+        if isinstance(item, BaseException):
+            raise item
+        if isinstance(item, str):
+            self._open[item] -= 1
+            return
+        key = (item.dataset, item.upstream)
+        some = self._waiting.setdefault(key, [])
+        some.append(item)
+        if sum(len(answer.bodies) for answer in some) >= READ_TOGETHER:
+            self._read(key)
+            if sum(part.row_count for part in self._parts[key]) >= BATCH_ROWS:
+                self._commit(self._parts.pop(key))
 
-    def _commit(self, parts: list[Part], loaded: Loaded) -> None:
+    def _read(self, key: tuple[str, str]) -> None:
+        self._parts.setdefault(key, []).append(self._loader.read(self._waiting.pop(key)))
+
+    def _flush(self, is_wanted: Callable[[Fetched], bool]) -> None:
+        for key in [key for key, some in self._waiting.items() if is_wanted(some[0])]:
+            self._read(key)
+        for key in [key for key, parts in self._parts.items() if is_wanted(parts[0].items[0])]:
+            self._commit(self._parts.pop(key))
+
+    def _commit(self, parts: list[Part]) -> None:
         items = [item for part in parts for item in part.items]
+        stream = stream_of(items[0])
+        loaded = self._loaded.setdefault(stream, Loaded(stream))
         whole = [item for item in items if item.error is None]
-        self._note_gaps(loaded, [(item, i.reason, str(i)) for item in items if (i := item.error) is not None])
+        self._note(loaded, [(item, error) for item in items if (error := item.error) is not None])
         if not whole:
             return
         self._batch_count += 1
@@ -130,145 +152,75 @@ class Ingest:
         try:
             self._loader.commit(parts, entries, self.run_id, loaded)
         except Shrunk as error:
-            self._note_gaps(loaded, [(item, "failed", str(error)) for item in whole])
+            self._note(loaded, [(item, SourceError(str(error))) for item in whole])
 
-    def _note_gaps(self, loaded: Loaded, missing: list[tuple[Fetched, str, str]]) -> None:
-        gaps = [Gap(i.upstream, i.dataset, i.scope, i.window, reason, message) for i, reason, message in missing]
+    def _note(self, loaded: Loaded, missing: list[tuple[Fetched, SourceError]]) -> None:
+        lacking = [(Gap(i.upstream, i.dataset, i.scope, i.window, e.reason, str(e)), e) for i, e in missing]
+        gaps = [gap for gap, error in lacking if not isinstance(error, Absent)]
+        absences = [gap for gap, error in lacking if isinstance(error, Absent)]
         loaded.gaps += gaps
+        loaded.absences += absences
         self._warehouse.note_gaps(self.run_id, gaps)
+        self._warehouse.note_absences(self.run_id, absences)
 
-    # Threads. They touch neither the warehouse nor the archive.
+    # What the threads do. They touch neither the warehouse nor the archive.
 
-    def _exchange_driver(self, name: str) -> Callable[[], None]:
+    def _exchange_thread(self, name: str, datasets: set[str]) -> Callable[[], None]:
         exchange = EXCHANGES[name]
-        answered = self._warehouse.asked(name, "spot_flows")
-        stored = self._warehouse.read(
-            "SELECT s.symbol, any_value(s.is_trading) AS is_trading, max(f.utc_date) AS last_bar "
-            "FROM raw.spot_symbols s LEFT JOIN raw.spot_flows f USING (exchange, symbol) "
-            "WHERE s.exchange = ? GROUP BY s.symbol ORDER BY 1",
-            [name],
-        ).to_pylist()
-        wanted = [n for n in ("spot_symbols", "spot_flows") if n in self._queues]
-        for dataset in wanted:
-            self._drivers[dataset] += 1
+        known = known_of(self._warehouse, name, isinstance(exchange.flows, TradeFiles))
+        # Flows of symbols that nobody knows would be lost: who is asked for flows says what it lists, too.
+        streams = ["spot_symbols", *([flows_of(name)] if "spot_flows" in datasets else [])]
+        for stream in streams:
+            self._open[stream] = self._open.get(stream, 0) + 1
 
-        def drive() -> None:
-            listing = self._one(name, "spot_symbols", "", FOREVER, exchange.fetch_symbols, exchange.parse_symbols)
-            if "spot_symbols" in wanted:
-                self._queues["spot_symbols"].put(listing)
-                self._queues["spot_symbols"].put(None)
-            if "spot_flows" not in wanted:
+        def ask() -> None:
+            listing = listing_of(self._asking, name, exchange, known)
+            self._queue.put(listing.item)
+            self._queue.put("spot_symbols")
+            if flows_of(name) not in streams:
                 return
-            last_bar = {row["symbol"]: row["last_bar"] for row in stored}
-            end = self.window.end
-            if listing.error is None:
-                now = exchange.server_time(listing.bodies[0])
-                end = min(end, now.date())
-                rows = listing.parsed[0].tables["spot_symbols"].select(["symbol", "is_trading"]).to_pylist()
-                listed = {r["symbol"]: r["is_trading"] for r in rows if not re.search(UNSAFE_TEXT, r["symbol"])}
-                symbols = [plan.Symbol(symbol, trades, last_bar.get(symbol)) for symbol, trades in listed.items()]
+            if isinstance(exchange.flows, Klines):
+                ask_bars(self._asking, name, exchange, known, listing)
+            elif isinstance(exchange.flows, TradeFiles):
+                ask_files(self._asking, name, exchange, known, listing)
             else:
-                now = datetime.combine(end, time())
-                symbols = [plan.Symbol(**{"name": r.pop("symbol"), **r}) for r in stored]
-                if not symbols:
-                    self._put_error(name, "spot_flows", "every symbol", listing.error)
-            window = Window(self.window.start, end)
-            asks = [(s.name, w) for s in symbols for w in plan.to_ask(s, window, answered.get(s.name, []))]
-            self._progress(name, 0, len(asks))
-            done = 0
-            with ThreadPoolExecutor(exchange.host.connections, thread_name_prefix=name) as pool:
+                ask_pages(self._asking, name, exchange, known, listing)
+            self._queue.put(flows_of(name))
 
-                def ask(what: tuple[str, Window]) -> None:
-                    nonlocal done
-                    symbol, part = what
-                    if self._stop.is_set():
-                        return
-                    fetched = self._one(
-                        name,
-                        "spot_flows",
-                        symbol,
-                        part,
-                        lambda http: exchange.flows.fetch(http, symbol, part, now),
-                    )
-                    self._queues["spot_flows"].put(fetched)
-                    done += 1
-                    self._progress(name, done, len(asks))
+        return self._guarded(ask)
 
-                list(pool.map(ask, asks))
-            self._queues["spot_flows"].put(None)
-
-        return self._guarded(drive, wanted)
-
-    def _service_driver(self, upstream: str, datasets: list[Dataset]) -> Callable[[], None]:
-        followed = self._warehouse.read("SELECT stablecoin_id FROM raw.stablecoins WHERE is_followed").to_pylist()
+    def _service_thread(self, upstream: str, datasets: list[Dataset]) -> Callable[[], None]:
+        coins = self._warehouse.read("SELECT stablecoin_id FROM raw.stablecoins WHERE is_followed").to_pylist()
         for dataset in datasets:
-            self._drivers[dataset.name] += 1
+            self._open[dataset.name] = self._open.get(dataset.name, 0) + 1
+        ids = [row["stablecoin_id"] for row in coins]
+        return self._guarded(lambda: ask_service(self._asking, upstream, datasets, ids, self._queue.put))
 
-        def drive() -> None:
-            ids = [row["stablecoin_id"] for row in followed]
-            unlisted: SourceError | None = None
-            asked = 0
-            for number, dataset in enumerate(datasets):
-                scopes = ids if dataset.scopes is None else list(dataset.scopes)
-                if dataset.scopes is None and not ids and unlisted:
-                    self._put_error(upstream, dataset.name, "every coin", unlisted)
-                if dataset.catalog and self._catalog:
-                    has = set(self._catalog["upstreams"].get(upstream, {}).get(dataset.catalog, scopes))
-                    scopes = [scope for scope in scopes if scope in has]
-                total = asked + len(scopes) + len(datasets) - number - 1
-                for scope in scopes:
-                    if self._stop.is_set():
-                        return
-                    item = self._one(
-                        upstream,
-                        dataset.name,
-                        scope,
-                        Window(FOREVER.start, self.window.end),
-                        lambda http, d=dataset, s=scope: d.fetch(http, s),
-                        dataset.parse,
-                    )
-                    if dataset.name == "stablecoins":
-                        unlisted = item.error
-                    if dataset.name == "stablecoins" and item.error is None:
-                        coins = item.parsed[0].tables["stablecoins"].to_pylist()
-                        ids = list(dict.fromkeys(coin["stablecoin_id"] for coin in coins if coin["is_followed"]))
-                    self._queues[dataset.name].put(item)
-                    asked += 1
-                    self._progress(upstream, asked, total)
-                self._queues[dataset.name].put(None)
-
-        return self._guarded(drive, [dataset.name for dataset in datasets])
-
-    def _one(
-        self,
-        upstream: str,
-        dataset: str,
-        scope: str,
-        window: Window,
-        fetch: Callable[[Http], Iterator[Body]],
-        parse: Callable[[Body], Parsed] | None = None,
-    ) -> Fetched:
-        item = Fetched(upstream, dataset, scope, window)
-        try:
-            for body in fetch(self._http):
-                item.bodies.append(body)
-                if parse:
-                    item.parsed.append(parse(body))
-        except SourceError as error:
-            item.error = error
-        return item
-
-    def _put_error(self, upstream: str, dataset: str, scope: str, error: SourceError) -> None:
-        self._queues[dataset].put(Fetched(upstream, dataset, scope, self.window, error=error))
-
-    def _guarded(self, drive: Callable[[], None], datasets: list[str]) -> Callable[[], None]:
+    def _guarded(self, ask: Callable[[], None]) -> Callable[[], None]:
         """A programming error in a thread must end the run, not hang it."""
 
         def run() -> None:
             try:
-                drive()
+                ask()
             except BaseException as error:
-                for dataset in datasets:
-                    self._queues[dataset].put(error)
+                self._queue.put(error)
 
         return run
+
+
+def stream_of(item: Fetched) -> str:
+    return flows_of(item.upstream) if item.dataset == "spot_flows" else item.dataset
+
+
+def known_of(warehouse: Warehouse, exchange: str, has_files: bool) -> Known:
+    """What is stored of an exchange. `has_files`: it has an archive of trades."""
+    rows = warehouse.read(
+        "SELECT s.symbol AS name, any_value(s.is_trading) AS is_trading, max(f.utc_date) AS last_bar "
+        "FROM raw.spot_symbols s LEFT JOIN raw.spot_flows f USING (exchange, symbol) "
+        "WHERE s.exchange = ? GROUP BY s.symbol ORDER BY 1",
+        [exchange],
+    ).to_pylist()
+    answered = warehouse.asked(exchange, "spot_flows")
+    etags = warehouse.file_etags(exchange) if has_files else {}
+    given_up = warehouse.given_up(exchange) if has_files else {}
+    return Known([Symbol(**row) for row in rows], answered, etags, given_up)

@@ -51,6 +51,8 @@ class Loaded:
     rounded: int = 0
     bodies: int = 0
     gaps: list[Gap] = field(default_factory=list)
+    absences: list[Gap] = field(default_factory=list)
+    """what an upstream says that it does not have, or not yet"""
     reports: list[Report] = field(default_factory=list)
 
 
@@ -76,6 +78,7 @@ class Loader:
         self._warehouse = warehouse
         self._validator = validator
         self._asking = ThreadPoolExecutor(1, thread_name_prefix="checks")
+        self._symbols: dict[str, set[str]] = {}
 
     def close(self) -> None:
         self._asking.shutdown(wait=False, cancel_futures=True)
@@ -93,9 +96,24 @@ class Loader:
         for table in parsed[0].tables:
             record = RECORDS[table]
             rows = pa.concat_tables([each.tables[table] for each in parsed])
+            if table == "spot_symbols" != items[0].dataset:
+                rows = self._unknown(items[0].upstream, rows)
+                if not rows.num_rows:
+                    continue
             part.rows[table] = _until_now(record, rows, max(item.window.end for item in answered))
             part.reports[table] = self._check(record, part.rows[table], answered)
         return part
+
+    def _unknown(self, exchange: str, rows: pa.Table) -> pa.Table:
+        """Of the symbols that trades name, those that no listing and no earlier trade named."""
+        if exchange not in self._symbols:
+            stored = self._warehouse.read("SELECT symbol FROM raw.spot_symbols WHERE exchange = ?", [exchange])
+            self._symbols[exchange] = set(stored["symbol"].to_pylist())
+        known = self._symbols[exchange]
+        names = rows["symbol"].to_pylist()
+        fresh = [i for i, name in enumerate(names) if name not in known and name not in names[:i]]
+        known.update(names)
+        return rows.take(pa.array(fresh, pa.int64()))
 
     def _check(self, record: Record, rows: pa.Table, items: list[Fetched]) -> Future[Report]:
         suite = f"raw_{record.table}"
@@ -115,10 +133,10 @@ class Loader:
         upstream, dataset = items[0].upstream, items[0].dataset
         refused = [row for part in parts for row in part.refused]
         rounded = sum(part.rounded_count for part in parts)
-        for position, table in enumerate(parts[0].rows):
+        for position, table in enumerate(dict.fromkeys(name for part in parts for name in part.rows)):
             record = RECORDS[table]
-            rows = pa.concat_tables([part.rows[table] for part in parts])
-            report = joined([part.reports[table].result() for part in parts])
+            rows = pa.concat_tables([part.rows[table] for part in parts if table in part.rows])
+            report = joined([part.reports[table].result() for part in parts if table in part.rows])
             loaded.reports.append(report)
             if report.refuses_window:
                 raise Shrunk(f"{upstream} {dataset}: not loaded; {report.message}")
@@ -135,7 +153,8 @@ class Loader:
                 failed,
                 _answered(record, items, self._warehouse.not_refused_before(failed)),
                 rounded if position == 0 else 0,
-                carry_forward="is_listed" if table == "spot_symbols" else None,
+                carry_forward="is_listed" if table == dataset == "spot_symbols" else None,
+                only_unknown=table == "spot_symbols" != dataset,
             )
             done = self._warehouse.replace_window(delivery, run_id)
             loaded.received += done.received

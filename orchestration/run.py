@@ -5,7 +5,7 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
@@ -14,13 +14,15 @@ from pathlib import Path
 
 from orchestration import plan, publish, status
 from orchestration.archive import Archive
+from orchestration.asking.context import Progress
 from orchestration.builder import Builder
 from orchestration.expectations.validator import Validator
-from orchestration.ingest import Ingest, Progress
+from orchestration.ingest import Ingest
 from orchestration.settings import ROOT, Settings
 from orchestration.sources.body import Window
+from orchestration.sources.exchange import Klines
 from orchestration.sources.http import Http
-from orchestration.sources.registry import EXCHANGES
+from orchestration.sources.registry import EXCHANGES, followed
 from orchestration.warehouse import Lock, Warehouse
 
 SCHEDULED_WAIT_SECONDS = 30 * 60
@@ -207,6 +209,7 @@ def open_run(
     datasets: set[str],
     start: date | None = None,
     end: date | None = None,
+    exchanges: Sequence[str] | None = None,
     lock: Lock | None = None,
     wait_seconds: float = 0,
     progress: Progress | None = None,
@@ -215,8 +218,9 @@ def open_run(
 ) -> Iterator[Run]:
     """Everything a run needs, in the order: lock, folder, upstreams, checks; fetching has begun.
 
-    `start` and `end` (excluded) are days; `lock`, `companions`: what the caller holds already. `on_lock` is
-    called once nobody else can write. Raises LockHeld, WarehouseError, RunError."""
+    `start` and `end` (excluded) are days; `exchanges`: whose flows to ask for, None for all; `lock`, `companions`:
+    what the caller holds already. `on_lock` is called once nobody else can write.
+    Raises LockHeld, WarehouseError, RunError."""
     with ExitStack() as stack:
         if lock is None:
             lock = Lock(settings.lock_path)
@@ -247,32 +251,42 @@ def open_run(
         begun = {"run_id": run_id, "pid": os.getpid(), "started_at": f"{datetime.now(UTC):%Y-%m-%dT%H:%M:%SZ}"}
         status.note(settings, state="running", **begun)
         stack.callback(_note_end, settings, warehouse, run_id)
-        ingest.start(datasets)
+        ingest.start(datasets, exchanges)
         yield Run(run_id, settings, window, warehouse, archive, validator, ingest, report, companions.builder)
 
 
 def _note_end(settings: Settings, warehouse: Warehouse, run_id: str) -> None:
     """Leaves in status.json how the run ended, what did not arrive, and where the next one begins."""
     state = "published" if status.published_run(settings) == run_id else "not published"
-    gaps = warehouse.gaps(run_id)
     status.note(
         settings,
         state=state,
         ended_at=f"{datetime.now(UTC):%Y-%m-%dT%H:%M:%SZ}",
-        gaps=gaps,
+        gaps=warehouse.gaps(run_id),
+        absences=warehouse.absences(run_id),
         incomplete_from=incomplete_from(warehouse, settings).isoformat(),
     )
 
 
 def incomplete_from(warehouse: Warehouse, settings: Settings) -> date:
-    """The first UTC day that some trading symbol still lacks: where the next run begins."""
+    """The first UTC day that some trading symbol still lacks: where the next run begins.
+
+    An exchange whose history is not to be had, or not for nothing, counts from the first day that it was answered
+    for on; what it says that it has not got is not lacking."""
     firsts = []
-    for exchange in settings.exchanges or tuple(EXCHANGES):
+    for exchange in followed(settings):
         answered = warehouse.asked(exchange, "spot_flows")
-        for symbol in warehouse.trading_symbols(exchange):
-            known = answered.get(symbol, [])
+        has_history = isinstance(EXCHANGES[exchange].flows, Klines)
+        given_up = warehouse.given_up(exchange)
+        scopes = ["*"] if "*" in answered else warehouse.trading_symbols(exchange)
+        for scope in scopes:
+            lost = [Window(day, day + timedelta(days=1)) for day in given_up.get(scope, ())]
+            known = [*answered.get(scope, []), *lost]
+            if not known and not has_history:
+                continue
+            begun = settings.start if has_history else max(settings.start, min(window.start for window in known))
             reached = max((window.end for window in known), default=settings.start)
-            lacking = plan.missing(Window(settings.start, reached), known)
+            lacking = plan.missing(Window(begun, reached), known)
             firsts.append(lacking[0].start if lacking else reached)
     return min(firsts, default=settings.start)
 

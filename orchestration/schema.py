@@ -40,6 +40,10 @@ HOUSEKEEPING = {
         run_id VARCHAR NOT NULL, upstream VARCHAR NOT NULL, dataset VARCHAR NOT NULL, scope VARCHAR NOT NULL,
         start_date DATE, end_date DATE, reason VARCHAR NOT NULL, message VARCHAR NOT NULL,
         noticed_at TIMESTAMP NOT NULL""",
+    "absences": """One row per upstream, dataset, scope and days that the upstream says it does not have (yet)
+        run_id VARCHAR NOT NULL, upstream VARCHAR NOT NULL, dataset VARCHAR NOT NULL, scope VARCHAR NOT NULL,
+        start_date DATE NOT NULL, end_date DATE NOT NULL, reason VARCHAR NOT NULL, message VARCHAR NOT NULL,
+        noticed_at TIMESTAMP NOT NULL""",
     "asked": """One row per upstream, dataset and scope: the days that were asked for and answered
         upstream VARCHAR NOT NULL, dataset VARCHAR NOT NULL, scope VARCHAR NOT NULL,
         start_date DATE NOT NULL, end_date DATE NOT NULL, answered_at TIMESTAMP NOT NULL""",

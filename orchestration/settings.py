@@ -24,6 +24,7 @@ class Settings:
     exchanges: tuple[str, ...] = ()
     upstreams: str | None = None
     allow_noncommercial: bool = False
+    trade_archive: str | None = None
 
     @property
     def synthetic(self) -> bool:
@@ -40,6 +41,11 @@ class Settings:
     @property
     def archive_dir(self) -> Path:
         return self.data_dir / "archive"
+
+    @property
+    def spool_dir(self) -> Path:
+        """Where trade files lie while they are read."""
+        return self.data_dir / "spool"
 
     @property
     def published_dir(self) -> Path:
@@ -115,5 +121,6 @@ def load(source: str | None = None, market_dir: str | None = None) -> Settings:
         start=_day("ALTFLOW_START", get("START") or "2020-01-01"),
         exchanges=tuple(filter(None, get("EXCHANGES").replace(",", " ").split())),
         upstreams=get("UPSTREAMS") or None,
+        trade_archive=get("TRADE_ARCHIVE") or None,
         allow_noncommercial=_truth("ALTFLOW_ALLOW_NONCOMMERCIAL", noncommercial) if noncommercial else source != "live",
     )

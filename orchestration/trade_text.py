@@ -239,7 +239,7 @@ class Reader:
         if at >= len(cells) or not _NUMBER.fullmatch(cells[at]) or len(cells[at]) > 30:
             return None
         us = int(float(cells[at]) * UNIT_US[self._layout.time_unit])
-        return None if self._bounds and not self._bounds[0] <= us < self._bounds[1] else _day(us)
+        return None if self._bounds and not self._bounds[0] <= us < self._bounds[1] else day_of(us)
 
     def _sound(self, frame: "pl.DataFrame") -> "pl.DataFrame":
         """With `taker_buys` in the place of the side; without rows whose time lies outside of the file, or whose
@@ -261,7 +261,7 @@ class Reader:
                 continue
             for row in frame.filter(keep & ~flags).iter_rows(named=True):
                 text = ",".join(str(cell) for cell in row.values())
-                day = None if flags is inside else _day(row["time_us"])
+                day = None if flags is inside else day_of(row["time_us"])
                 self._refused.add(text, why.format(**row), day)
             keep &= flags
         if known is not None:
@@ -296,7 +296,8 @@ def _us(moment: datetime) -> int:
     return (moment - datetime(1970, 1, 1)) // timedelta(microseconds=1)
 
 
-def _day(us: int) -> date | None:
+def day_of(us: int) -> date | None:
+    """The UTC day of a time in microseconds; None where there is none."""
     try:
         return (datetime(1970, 1, 1) + timedelta(microseconds=us)).date()
     except OverflowError:

@@ -156,6 +156,8 @@ class Delivery:
     rounded_count: int = 0
     carry_forward: str | None = None
     """a boolean column: rows that vanish from a whole-scope table stay, with this column false"""
+    only_unknown: bool = False
+    """rows whose grain is stored already are left as they are, and none goes"""
 
 
 @dataclass(frozen=True)
@@ -276,6 +278,12 @@ class Warehouse:
             windows.setdefault(scope, []).append(Window(start, end))
         return windows
 
+    def row_count(self, table: str) -> int:
+        """Rows of a raw table."""
+        assert table in RECORDS, table
+        with self.open() as con:
+            return con.execute(f"SELECT count(*) FROM raw.{table}").fetchall()[0][0]
+
     def trading_symbols(self, exchange: str) -> list[str]:
         """The symbols that the newest listing says are traded now."""
         with self.open() as con:
@@ -340,12 +348,67 @@ class Warehouse:
                 done = _replace(con, delivery, run_id, _now())
                 _index_bodies(con, delivery.entries)
                 _quarantine(con, delivery, run_id)
-                _note_asked(con, delivery, record)
+                if not delivery.only_unknown:
+                    _note_asked(con, delivery, record)
                 con.execute("COMMIT")
             except BaseException:
                 con.execute("ROLLBACK")
                 raise
         return done
+
+    def note_absences(self, run_id: str, absences: Sequence[Gap]) -> None:
+        """Notes what upstreams say that they do not have (yet): the newest word on a scope and days counts."""
+        if not absences:
+            return
+        rows = [
+            [run_id, a.upstream, a.dataset, a.scope, a.window.start, a.window.end, a.reason, a.message, _now()]
+            for a in absences
+        ]
+        with self.open() as con:
+            con.execute("BEGIN TRANSACTION")
+            con.executemany(
+                "DELETE FROM raw.absences WHERE upstream = ? AND dataset = ? AND scope = ? AND start_date >= ? "
+                "AND end_date <= ?",
+                [row[1:6] for row in rows],
+            )
+            con.executemany("INSERT INTO raw.absences VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)", rows)
+            con.execute("COMMIT")
+
+    def absences(self, run_id: str) -> list[dict]:
+        """What upstreams said in a run that they do not have, a line per upstream and reason: count, days."""
+        with self.open() as con:
+            rows = con.execute(
+                "SELECT upstream, reason, count(*), min(start_date), max(end_date) FROM raw.absences "
+                "WHERE run_id = ? GROUP BY ALL ORDER BY ALL",
+                [run_id],
+            ).fetchall()
+        names = ("upstream", "reason", "count", "start", "end")
+        return [dict(zip(names, (*row[:3], str(row[3]), str(row[4])), strict=True)) for row in rows]
+
+    def given_up(self, exchange: str) -> dict[str, list[date]]:
+        """By scope: days whose file was still missing long after it was due."""
+        with self.open() as con:
+            rows = con.execute(
+                "SELECT scope, unnest(generate_series(start_date, end_date - 1, INTERVAL 1 DAY))::DATE "
+                "FROM raw.absences WHERE upstream = ? AND dataset = 'spot_flows' AND reason = 'file_missing' "
+                "ORDER BY ALL",
+                [exchange],
+            ).fetchall()
+        days: dict[str, list[date]] = {}
+        for scope, day in rows:
+            days.setdefault(scope, []).append(day)
+        return days
+
+    def file_etags(self, exchange: str) -> dict[str, str]:
+        """The tag of each trade file when it was last read, by its address; of those read in the last 60 days."""
+        with self.open() as con:
+            rows = con.execute(
+                "SELECT json_extract_string(context, '$.files') FROM raw.source_files WHERE upstream = ? AND "
+                "dataset = 'spot_flows' AND fetched_at > now()::TIMESTAMP - INTERVAL 60 DAY ORDER BY fetched_at",
+                [exchange],
+            ).fetchall()
+        files = [file for (text,) in rows for file in json.loads(text or "[]")]
+        return {file["url"]: file["etag"] for file in files if file.get("etag")}
 
     def data_version(self) -> str:
         """Changes whenever rows that the marts are built from change, the days they are built for, or what
@@ -359,7 +422,11 @@ class Warehouse:
                 "(SELECT count(*) FROM raw.quarantine), (SELECT md5(string_agg(gap, ';' ORDER BY gap)) FROM open_gaps) "
                 "FROM raw.runs ORDER BY started_at DESC LIMIT 1"
             ).fetchall()
-        return repr(row)
+            absent = con.execute(
+                "SELECT md5(string_agg(concat_ws('|', upstream, dataset, scope, start_date, end_date, reason), ';' "
+                "ORDER BY ALL)) FROM raw.absences"
+            ).fetchall()
+        return repr((row, absent))
 
     def built_from(self) -> Build | None:
         """What the marts that stand here were built from; None while a build is under way or failed."""
@@ -408,7 +475,10 @@ def _stamp(con: duckdb.DuckDBPyConnection) -> tuple[str, str | None, int] | None
 
 def _replace(con: duckdb.DuckDBPyConnection, delivery: Delivery, run_id: str, now: datetime) -> Replaced:
     record, table = delivery.record, f"raw.{delivery.record.table}"
-    on = " AND ".join(f"s.{c} = t.{c}" for c in record.scope) or "true"
+    # What answers for a whole exchange has `*` in the place of a symbol.
+    is_whole = any("*" in arrived.scope for arrived in delivery.arrived)
+    equal = "(s.{0} = t.{0} OR s.{0} = '*')" if is_whole else "s.{0} = t.{0}"
+    on = " AND ".join(equal.format(c) for c in record.scope) or "true"
     dated = f" AND t.{record.date} >= s.start_date AND t.{record.date} < s.end_date" if record.date else ""
     same = " AND ".join(f"t.{c} = i.{c}" for c in record.grain)
     differs = " OR ".join(f"t.{c} IS DISTINCT FROM i.{c}" for c in record.values)
@@ -428,9 +498,11 @@ def _replace(con: duckdb.DuckDBPyConnection, delivery: Delivery, run_id: str, no
     con.unregister("received_rows")
     con.unregister("received_scopes")
     _refuse_nonsense(con, record, on, dated)
+    if delivery.only_unknown:
+        con.execute(f"DELETE FROM incoming i WHERE EXISTS (SELECT 1 FROM {table} t WHERE {same})")
     con.execute(
         f"CREATE OR REPLACE TEMP TABLE present AS SELECT t.*, t.rowid AS row_number FROM {table} t "
-        f"WHERE EXISTS (SELECT 1 FROM scopes s WHERE {on}{dated})"
+        f"WHERE {'false' if delivery.only_unknown else f'EXISTS (SELECT 1 FROM scopes s WHERE {on}{dated})'}"
     )
     done = Replaced(received=delivery.table.num_rows)
     if delivery.carry_forward:

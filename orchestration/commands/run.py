@@ -9,6 +9,7 @@ from datetime import date, timedelta
 from orchestration import settings as settings_module
 from orchestration import status
 from orchestration.commands import FAILED, GAPS, LOCKED, USAGE
+from orchestration.plan import REPULL_DAYS
 from orchestration.run import Companions, RunError, first_open_day
 from orchestration.settings import ROOT, Settings
 from orchestration.warehouse import Lock, LockHeld, Warehouse, WarehouseError
@@ -29,6 +30,10 @@ def main(args: argparse.Namespace) -> int:
     if args.start and args.end and args.start > args.end:
         print(f"altflow run: --start {args.start} is after --end {args.end}", file=sys.stderr)
         return USAGE
+    if args.dry_run:
+        from orchestration.commands.dry_run import show_plan
+
+        return show_plan(settings, args.start, args.end)
     lock = Lock(settings.lock_path)
     try:
         lock.acquire()
@@ -63,7 +68,10 @@ def _run(settings: Settings, lock: Lock, start: date | None, end: date | None, q
 
     print(f"altflow run: {_title(settings)}; data in {settings.data_dir}", file=sys.stderr)
     last = end or first_open_day(settings) - timedelta(days=1)
-    first = start or min(status.incomplete_from(settings) or settings.start, last)
+    # Exchanges restate their last days: those are asked for again, in whichever month they lie.
+    again = last - timedelta(days=REPULL_DAYS - 1)
+    first = start or max(settings.start, min(status.incomplete_from(settings) or settings.start, again))
+    first = min(first, last)
     companions = Companions.start(settings, last + timedelta(days=1))
     try:
         with ProgressBar(quiet) as progress:

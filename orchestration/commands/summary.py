@@ -54,6 +54,9 @@ def summary(settings: Settings, only_gaps: bool = False) -> list[str]:
         lines.append(f"  {gap['upstream']}/{gap['dataset']}: {many}{gap['reason']}: {gap['message']}")
     if not gaps and not only_gaps:
         lines.append("missing: nothing that was asked for")
+    for absence in status.read(settings).get("absences") or []:
+        days = f"{absence['start']} .. {absence['end']} (excluded)"
+        lines.append(f"not there: {absence['upstream']}: {absence['reason'].replace('_', ' ')}, days of {days}")
     if not only_gaps:
         lines.append(f"results: {settings.published_dir / 'marts.duckdb'}")
         lines.append('next:    altflow sql "from daily_altcoin_flow limit 5"; altflow status; altflow ui')

@@ -1,10 +1,12 @@
 """Raw assets: what was fetched, checked and committed, one asset per raw table."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
+from datetime import timedelta
 
 import dagster as dg
 
 from orchestration.defs import window
+from orchestration.ingest import flows_of
 from orchestration.load import Loaded
 from orchestration.records import RECORDS, Record
 from orchestration.run import Run
@@ -12,10 +14,16 @@ from orchestration.run import Run
 OWNERS = ["team:data"]
 
 
-def raw_assets(months: dg.PartitionsDefinition) -> list[dg.AssetsDefinition]:
+FLOWS = dg.AssetKey(["raw", "spot_flows"])
+FRESH = dg.FreshnessPolicy.time_window(fail_window=timedelta(days=3), warn_window=timedelta(days=2))
+
+
+def raw_assets(months: dg.PartitionsDefinition, exchanges: Sequence[str]) -> list[dg.AssetsDefinition]:
+    """One asset for the flows of each of `exchanges`, one for each raw table."""
     return [
         _asset("spot_symbols"),
-        _asset("spot_flows", deps=["spot_symbols"], partitions_def=months),
+        *(_exchange_asset(name, months) for name in exchanges),
+        _flow_tables(exchanges),
         _asset("stablecoins"),
         _asset("stablecoin_totals"),
         _asset("stablecoin_supplies", "stablecoin_chain_supplies", deps=["stablecoins"]),
@@ -25,7 +33,7 @@ def raw_assets(months: dg.PartitionsDefinition) -> list[dg.AssetsDefinition]:
     ]
 
 
-def _spec(record: Record, deps: list[str]) -> dg.AssetSpec:
+def _spec(record: Record, deps: list[dg.AssetKey]) -> dg.AssetSpec:
     columns = [
         dg.TableColumn(
             field.name,
@@ -41,56 +49,119 @@ def _spec(record: Record, deps: list[str]) -> dg.AssetSpec:
         group_name="raw",
         kinds={"python", "duckdb"},
         owners=OWNERS,
-        deps=[dg.AssetKey(["raw", name]) for name in deps],
+        deps=deps,
         metadata={"dagster/column_schema": dg.TableSchema(columns), "grain": ", ".join(record.grain)},
     )
 
 
-def _asset(
-    *tables: str, deps: list[str] | None = None, partitions_def: dg.PartitionsDefinition | None = None
-) -> dg.AssetsDefinition:
+def exchange_key(exchange: str) -> dg.AssetKey:
+    """The asset of one exchange's flows."""
+    return dg.AssetKey([*FLOWS.path, exchange])
+
+
+def exchanges_in(keys: Iterable[dg.AssetKey]) -> list[str]:
+    """The exchanges whose flows are among `keys`."""
+    return sorted(key.path[-1] for key in keys if len(key.path) == 3 and key.path[:2] == FLOWS.path)
+
+
+def _exchange_asset(exchange: str, months: dg.PartitionsDefinition) -> dg.AssetsDefinition:
+    """Flows of one exchange: a step that loads what it answered."""
+    key = exchange_key(exchange)
+
+    @dg.multi_asset(
+        name=f"raw_spot_flows_{exchange}",
+        specs=[
+            dg.AssetSpec(
+                key,
+                description=f"One row per symbol and UTC day: spot volume on {exchange}, and the part that takers "
+                "bought. Partitions are UTC months; which days are there is in coverage_daily.",
+                group_name="exchanges",
+                kinds={"python", "duckdb"},
+                owners=OWNERS,
+                deps=[dg.AssetKey(["raw", "spot_symbols"])],
+                metadata={"grain": ", ".join(RECORDS["spot_flows"].grain)},
+                freshness_policy=FRESH,
+            )
+        ],
+        check_specs=_check_specs(key),
+        partitions_def=months,
+        backfill_policy=dg.BackfillPolicy.single_run(),
+        required_resource_keys={"run"},
+    )
+    def load(context: dg.AssetExecutionContext) -> Iterator[dg.MaterializeResult | dg.AssetCheckResult]:
+        run: Run = context.resources.run
+        loaded = run.ingest.load(flows_of(exchange))
+        _tag_gaps(context, loaded)
+        yield dg.MaterializeResult(asset_key=key, metadata=_metadata(run, loaded))
+        yield _answered(key, loaded)
+        yield _held(key, "spot_flows", loaded)
+
+    return load
+
+
+def _flow_tables(exchanges: Sequence[str]) -> dg.AssetsDefinition:
+    """The tables that all exchanges fill: what dbt reads."""
+    deps = [*map(exchange_key, exchanges), dg.AssetKey(["raw", "spot_symbols"])]
+    tables = ("spot_flows", "spot_trade_sizes")
+
+    @dg.multi_asset(
+        name="raw_spot_flows",
+        specs=[_spec(RECORDS[table], deps) for table in tables],
+        required_resource_keys={"run"},
+    )
+    def count(context: dg.AssetExecutionContext) -> Iterator[dg.MaterializeResult]:
+        run: Run = context.resources.run
+        for table in tables:
+            yield dg.MaterializeResult(asset_key=["raw", table], metadata={"rows": run.warehouse.row_count(table)})
+
+    return count
+
+
+def _check_specs(key: dg.AssetKey) -> list[dg.AssetCheckSpec]:
+    return [
+        dg.AssetCheckSpec(
+            "upstream_answered",
+            asset=key,
+            description="Everything that was asked for arrived. A failure names what is missing; it stops nobody.",
+        ),
+        dg.AssetCheckSpec(
+            "expectations_hold",
+            asset=key,
+            description="Great Expectations on the fetched window. Rows that fail are kept in raw.quarantine.",
+        ),
+    ]
+
+
+def _asset(*tables: str, deps: list[str] | None = None) -> dg.AssetsDefinition:
     """One step that loads what the run fetched for `tables`. It never fails because of an upstream."""
     dataset = tables[0]
-    checks = [
-        spec
-        for table in tables
-        for spec in (
-            dg.AssetCheckSpec(
-                "upstream_answered",
-                asset=["raw", table],
-                description="Everything that was asked for arrived. A failure names what is missing; it stops nobody.",
-            ),
-            dg.AssetCheckSpec(
-                "expectations_hold",
-                asset=["raw", table],
-                description="Great Expectations on the fetched window. Rows that fail are kept in raw.quarantine.",
-            ),
-        )
-    ]
+    keys = {table: dg.AssetKey(["raw", table]) for table in tables}
 
     @dg.multi_asset(
         name=f"raw_{dataset}",
-        specs=[_spec(RECORDS[table], deps or []) for table in tables],
-        check_specs=checks,
-        partitions_def=partitions_def,
-        backfill_policy=dg.BackfillPolicy.single_run() if partitions_def else None,
+        specs=[_spec(RECORDS[table], [dg.AssetKey(["raw", name]) for name in deps or []]) for table in tables],
+        check_specs=[spec for key in keys.values() for spec in _check_specs(key)],
         required_resource_keys={"run"},
     )
     def load(context: dg.AssetExecutionContext) -> Iterator[dg.MaterializeResult | dg.AssetCheckResult]:
         run: Run = context.resources.run
         loaded = run.ingest.load(dataset)
-        if loaded.gaps:
-            missing = sorted({f"{gap.upstream}/{gap.dataset}" for gap in loaded.gaps})
-            before = context.run.tags.get(window.GAPS_TAG)
-            named = ",".join(sorted({*missing, *(before.split(",") if before else [])}))
-            context.instance.add_run_tags(context.run_id, {window.GAPS_TAG: named[:255]})
-        for table in tables:
-            yield dg.MaterializeResult(asset_key=["raw", table], metadata=_metadata(run, loaded))
-        for table in tables:
-            yield _answered(table, loaded)
-            yield _held(table, loaded)
+        _tag_gaps(context, loaded)
+        for key in keys.values():
+            yield dg.MaterializeResult(asset_key=key, metadata=_metadata(run, loaded))
+        for table, key in keys.items():
+            yield _answered(key, loaded)
+            yield _held(key, table, loaded)
 
     return load
+
+
+def _tag_gaps(context: dg.AssetExecutionContext, loaded: Loaded) -> None:
+    if loaded.gaps:
+        missing = sorted({f"{gap.upstream}/{gap.dataset}" for gap in loaded.gaps})
+        before = context.run.tags.get(window.GAPS_TAG)
+        named = ",".join(sorted({*missing, *(before.split(",") if before else [])}))
+        context.instance.add_run_tags(context.run_id, {window.GAPS_TAG: named[:255]})
 
 
 def _metadata(run: Run, loaded: Loaded) -> dict:
@@ -104,14 +175,15 @@ def _metadata(run: Run, loaded: Loaded) -> dict:
         "cells_rounded": loaded.rounded,
         "bodies_archived": loaded.bodies,
         "gaps": len(loaded.gaps),
+        "absent": len(loaded.absences),
     }
 
 
-def _answered(table: str, loaded: Loaded) -> dg.AssetCheckResult:
+def _answered(key: dg.AssetKey, loaded: Loaded) -> dg.AssetCheckResult:
     shown = "\n".join(f"- {gap.upstream} {gap.scope}: {gap.message}" for gap in loaded.gaps[:20])
     more = f"\n- and {len(loaded.gaps) - 20} more" if len(loaded.gaps) > 20 else ""
     return dg.AssetCheckResult(
-        asset_key=["raw", table],
+        asset_key=key,
         check_name="upstream_answered",
         passed=not loaded.gaps,
         severity=dg.AssetCheckSeverity.WARN,
@@ -119,11 +191,11 @@ def _answered(table: str, loaded: Loaded) -> dg.AssetCheckResult:
     )
 
 
-def _held(table: str, loaded: Loaded) -> dg.AssetCheckResult:
+def _held(key: dg.AssetKey, table: str, loaded: Loaded) -> dg.AssetCheckResult:
     reports = [report for report in loaded.reports if report.suite == f"raw_{table}"]
     failed = [report for report in reports if not report.passed]
     return dg.AssetCheckResult(
-        asset_key=["raw", table],
+        asset_key=key,
         check_name="expectations_hold",
         passed=not failed,
         severity=dg.AssetCheckSeverity.WARN,

@@ -5,8 +5,9 @@ from collections.abc import Callable, Iterator
 
 import dagster as dg
 
+from orchestration.asking.context import Progress
 from orchestration.defs import window
-from orchestration.ingest import Progress
+from orchestration.defs.raw import exchanges_in
 from orchestration.records import RECORDS
 from orchestration.run import SCHEDULED_WAIT_SECONDS, Companions, Run, open_run
 from orchestration.settings import Settings
@@ -73,12 +74,15 @@ def run_resource(
         start, end = window.days_of(dagster_run.tags)
         chosen = dagster_run.asset_selection
         tables = {table for table in RECORDS if not chosen or dg.AssetKey(["raw", table]) in chosen}
+        exchanges = exchanges_in(chosen) if chosen else None
+        tables |= {"spot_flows"} if exchanges else set()
         with open_run(
             load_settings(),
             dagster_run.run_id,
             tables,
             start,
             end,
+            exchanges=exchanges,
             lock=lock,
             companions=companions,
             wait_seconds=SCHEDULED_WAIT_SECONDS,

@@ -7,6 +7,7 @@ import dagster as dg
 
 from orchestration.defs import window
 from orchestration.defs.resources import fail_dead_runs
+from orchestration.plan import REPULL_DAYS
 from orchestration.run import first_open_day
 from orchestration.settings import Settings
 from orchestration.status import incomplete_from
@@ -34,7 +35,8 @@ def daily_schedule(job, load_settings: Callable[[], Settings]) -> dg.ScheduleDef
     def tick(context: dg.ScheduleEvaluationContext) -> dg.RunRequest:
         settings = load_settings()
         last = min(context.scheduled_execution_time.date(), first_open_day(settings)) - timedelta(days=1)
-        first = min(incomplete_from(settings) or settings.start, last)
+        again = last - timedelta(days=REPULL_DAYS - 1)
+        first = min(max(settings.start, min(incomplete_from(settings) or settings.start, again)), last)
         return dg.RunRequest(
             run_key=f"{context.scheduled_execution_time:%Y-%m-%dT%H:%M}",
             tags={**window.range_tags(first, last), window.END_TAG: last.isoformat()},

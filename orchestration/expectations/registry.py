@@ -14,6 +14,7 @@ from orchestration.expectations import (
     raw_macro_observations,
     raw_spot_flows,
     raw_spot_symbols,
+    raw_spot_trade_sizes,
     raw_stablecoin_chain_supplies,
     raw_stablecoin_supplies,
     raw_stablecoin_totals,
@@ -26,6 +27,7 @@ SUITES: dict[str, Suite] = {
     for module in (
         raw_spot_flows,
         raw_spot_symbols,
+        raw_spot_trade_sizes,
         raw_stablecoins,
         raw_stablecoin_totals,
         raw_stablecoin_supplies,

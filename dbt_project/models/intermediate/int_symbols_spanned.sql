@@ -52,14 +52,16 @@ births as (
     group by exchange, first_bar_date
 ),
 
--- Where half of the day's symbols are new, the recording begins, not the listing.
+-- Where half of the day's symbols of a recording are new, it begins, not the listing. Elsewhere exchanges and
+-- archives have a first day of their own.
 mass_births as (
     select
         days.exchange,
         days.utc_date
     from days
     inner join births on days.exchange = births.exchange and days.utc_date = births.utc_date
-    where births.born_count * 2 >= days.observed_count
+    cross join run
+    where births.born_count * 2 >= days.observed_count and run.source = 'recorded'
 ),
 
 -- From when on a symbol was asked for without an answer since.

@@ -16,6 +16,18 @@ gaps as (
     where dataset = 'spot_flows'
 ),
 
+absences as (
+    select * from {{ ref('stg_absences') }}
+    where dataset = 'spot_flows'
+),
+
+-- What is read from trades reaches back as far as its files or pages do, and a day without a trade has no row.
+trade_exchanges as (
+    select distinct exchange
+    from flows
+    where source_kind = 'trades'
+),
+
 observed as (
     select
         symbol_days.exchange,
@@ -40,6 +52,29 @@ exchange_days as (
     group by exchange, utc_date
 ),
 
+-- A gap of a whole exchange is one of each of its symbols.
+lacking as (
+    select
+        upstream,
+        scope,
+        start_date,
+        end_date,
+        reason,
+        noticed_at,
+        scope in ('*', 'every symbol') as is_whole
+    from gaps
+    union all
+    select
+        upstream,
+        scope,
+        start_date,
+        end_date,
+        reason,
+        noticed_at,
+        scope = '*' as is_whole
+    from absences
+),
+
 -- What failed later than the last answer for that day is a gap; what was answered without a row is an absence.
 explained as (
     select
@@ -47,9 +82,11 @@ explained as (
         missing.symbol,
         missing.utc_date,
         case
-            when max(gaps.noticed_at) is not null then arg_max(gaps.reason, gaps.noticed_at)
-            when not bool_or(asked.scope is not null) then 'unknown'
+            when max(lacking.noticed_at) is not null then arg_max(lacking.reason, lacking.noticed_at)
+            when max(all_lacking.noticed_at) is not null then arg_max(all_lacking.reason, all_lacking.noticed_at)
+            when not bool_or(asked.scope is not null or all_asked.scope is not null) then 'unknown'
             when any_value(warehouse.source) = 'recorded' then 'not_recorded'
+            when any_value(trade_exchanges.exchange) is not null then 'no_trades'
             when any_value(exchange_days.present_count) > 0 then 'halted'
             else 'venue_outage'
         end as reason
@@ -63,13 +100,27 @@ explained as (
             and missing.symbol = asked.scope
             and missing.utc_date >= asked.start_date
             and missing.utc_date < asked.end_date
-    left join gaps
+    left join asked as all_asked
         on
-            missing.exchange = gaps.upstream
-            and missing.symbol = gaps.scope
-            and missing.utc_date >= coalesce(gaps.start_date, missing.utc_date)
-            and missing.utc_date < coalesce(gaps.end_date, missing.utc_date + 1)
-            and gaps.noticed_at > coalesce(asked.answered_at, timestamp '1970-01-01')
+            missing.exchange = all_asked.upstream
+            and all_asked.scope = '*'
+            and missing.utc_date >= all_asked.start_date
+            and missing.utc_date < all_asked.end_date
+    left join lacking
+        on
+            missing.exchange = lacking.upstream
+            and missing.symbol = lacking.scope
+            and missing.utc_date >= coalesce(lacking.start_date, missing.utc_date)
+            and missing.utc_date < coalesce(lacking.end_date, missing.utc_date + 1)
+            and lacking.noticed_at > coalesce(asked.answered_at, all_asked.answered_at, timestamp '1970-01-01')
+    left join lacking as all_lacking
+        on
+            missing.exchange = all_lacking.upstream
+            and all_lacking.is_whole
+            and missing.utc_date >= coalesce(all_lacking.start_date, missing.utc_date)
+            and missing.utc_date < coalesce(all_lacking.end_date, missing.utc_date + 1)
+            and all_lacking.noticed_at > coalesce(asked.answered_at, all_asked.answered_at, timestamp '1970-01-01')
+    left join trade_exchanges on missing.exchange = trade_exchanges.exchange
     where not missing.is_present
     group by missing.exchange, missing.symbol, missing.utc_date
 ),
@@ -118,6 +169,7 @@ select
     case
         when exchange_days.expected_count = exchange_days.present_count then null
         when exchange_days.expected_count > 0 then reasons.reason
+        when trade_exchanges.exchange is not null then 'out_of_reach'
         when exchanges.exchange in (select symbol_days.exchange from symbol_days) then 'not_listed'
         else exchange_gaps.reason
     end as reason
@@ -127,3 +179,4 @@ left join exchange_days
     on exchanges.exchange = exchange_days.exchange and days.utc_date = exchange_days.utc_date
 left join reasons on exchanges.exchange = reasons.exchange and days.utc_date = reasons.utc_date
 left join exchange_gaps on exchanges.exchange = exchange_gaps.exchange
+left join trade_exchanges on exchanges.exchange = trade_exchanges.exchange

@@ -1,0 +1,10 @@
+"""The threads that ask upstreams, each within its host's budget, all at the same time.
+
+    context.py   what they share: the run's window, what the warehouse knew before it was asked, where answers go
+    bars.py      exchanges that sum takers' purchases themselves
+    files.py     archives of trade files: download, reduce, say what is absent
+    pages.py     APIs that reach a little way back
+    services.py  data services that answer with their whole history
+
+They touch neither the warehouse nor the archive: one loader does.
+"""
