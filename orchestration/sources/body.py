@@ -107,3 +107,9 @@ class SourceError(Exception):
         self.reason = reason
         self.status = status
         self.content = content
+
+
+class Absent(SourceError):
+    """The upstream has nothing there, or nothing yet, or not so far back: coverage, not a gap of the run.
+
+    `reason` is one of not_published_yet, file_missing, out_of_reach."""

@@ -47,11 +47,13 @@ class TradeFiles:
     `symbols` (as the API spells them, live or not) and those that only the archive knows. A file that nobody
     lists is yielded where it should be; the download tells. A month and its days may both be there.
 
-    `host` serves the files; `first`: the archive begins on that day."""
+    `host` serves the files; `due(day)`: when (naive UTC) the last file with trades of that UTC day should be there;
+    `first`: the archive begins on that day."""
 
     host: Host
     layout: Layout
     list_files: Callable[[Http, Sequence[str], Window, datetime], Iterator[TradeFile]]
+    due: Callable[[date], datetime]
     first: date | None = None
     estimate: Callable[[Http, str, Window, datetime], Iterator[Body]] | None = None
 

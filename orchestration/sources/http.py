@@ -44,6 +44,8 @@ class Host:
     connections: int = 4
     weight_header: str | None = None
     max_bytes: int = 64 * 2**20
+    refuses_with: int | None = None
+    """the status by which who asks too fast is refused, for minutes: the host is then left alone for this run"""
 
 
 @dataclass(frozen=True)
@@ -235,6 +237,11 @@ class Http:
         assert isinstance(answer, Downloaded)
         return answer
 
+    def etag(self, host: Host, path: str) -> str | None:
+        """The tag of what is at `path`, without its body. Raises SourceError like `get`."""
+        answer = self._tried(host, path, None, 1, anything, None, None, "HEAD")
+        return answer.etag
+
     def _tried(
         self,
         host: Host,
@@ -244,6 +251,7 @@ class Http:
         wrong: Callable[[bytes], str | None],
         post: object,
         to: Path | None,
+        method: str | None = None,
     ) -> "Answer | Downloaded":
         state = self._state(host)
         query = f"?{urlencode(params)}" if params else ""
@@ -253,7 +261,7 @@ class Http:
             self._wait_for_turn(state, weight, what)
             mirror = state.mirror
             url = f"https://{host.hosts[mirror]}{path}{query}"
-            problem, pause = self._ask(host, state, url, mirror, wrong, post, to)
+            problem, pause = self._ask(host, state, url, mirror, wrong, post, to, method)
             if isinstance(problem, Answer | Downloaded):
                 state.failures = 0
                 return problem
@@ -289,13 +297,14 @@ class Http:
         wrong: Callable[[bytes], str | None],
         post: object,
         to: Path | None,
+        method: str | None,
     ) -> tuple[Answer | Downloaded | str, float | None]:
         """One request: the answer, or what went wrong and the pause before the next try (0: the
         usual back-off, None: at once). Raises SourceError where no further try makes sense."""
         try:
             asked = f"{self._base}/{url.removeprefix('https://')}" if self._base else url
             with state.session.request(
-                "GET" if post is None else "POST",
+                method or ("GET" if post is None else "POST"),
                 asked,
                 json=cast(Any, post),
                 timeout=(self._patience.connect, self._patience.read),
@@ -319,6 +328,9 @@ class Http:
             answer = Answer(url, status, content, _now(), headers.get("ETag"))
             return (f"HTTP 200 with {fault}", 0.0) if fault else (answer, 0.0)
         is_html = content.lstrip()[:1] == b"<"
+        if status == host.refuses_with:
+            state.closed = f"{host.name} refuses this address (HTTP {status}): asked too fast, or blocked from here"
+            raise SourceError(f"{host.name} {url}: {state.closed}; {LATER}", status=status)
         if status == 451 or (status == 403 and is_html):
             return self._leave_mirror(host, state, mirror, status), None
         if status == 418:

@@ -6,6 +6,7 @@ A new exchange is one file in this folder, one fixture and one line in EXCHANGES
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
+from orchestration.settings import Settings
 from orchestration.sources import alternative_me, binance, coingecko, coinmetrics, defillama, fred
 from orchestration.sources.body import Body, Parsed
 from orchestration.sources.exchange import Exchange, Klines
@@ -37,6 +38,16 @@ class Dataset:
 EXCHANGES: dict[str, Exchange] = {
     "binance": binance.EXCHANGE,
 }
+
+def followed(settings: Settings) -> tuple[str, ...]:
+    """The exchanges that a run asks: those named in the settings, else those that cost requests and not terabytes.
+    A recorded market holds what was recorded: Binance."""
+    if settings.exchanges:
+        return settings.exchanges
+    if settings.source == "recorded":
+        return ("binance",)
+    return tuple(name for name, exchange in EXCHANGES.items() if exchange.is_default)
+
 
 DATASETS: tuple[Dataset, ...] = (
     Dataset("stablecoins", defillama.HOST, defillama.fetch_coins, defillama.parse_coins),

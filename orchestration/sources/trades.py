@@ -88,3 +88,5 @@ class TradeFile:
     etag: str | None = None
     byte_count: int | None = None
     checksum_url: str | None = None
+    also: tuple[str, ...] = ()
+    """addresses to try where there is nothing at `url`"""
