@@ -9,6 +9,8 @@ import pyarrow.compute as pc
 from orchestration.records import AMOUNT
 
 _WIDE = pa.decimal128(38, 20)
+_FAR = "[eE][+-]?[0-9]{2}|^.{49}"
+"""text that may have more than 58 decimals: Arrow can take 38 from them"""
 
 
 @dataclass(frozen=True)
@@ -42,6 +44,9 @@ def _is_plain(column: pa.Array) -> bool:
 
 def _rounded(column: pa.Array) -> Amounts:
     """For columns that hold a cell with more than 12 decimals."""
+    # Arrow looks a power of ten up in a table that ends at 38, and reads on behind it: 1e-25000000 ends the process.
+    if pc.any(pc.match_substring_regex(column, _FAR)).as_py():
+        return _one_by_one(column.to_pylist())
     try:
         wide = pc.cast(column, _WIDE)
     except pa.ArrowInvalid:
@@ -75,7 +80,7 @@ def _one_by_one(texts: Sequence[str | None]) -> Amounts:
                     number = Decimal(text if text.isascii() and "_" not in text else "")
                     if not number.is_finite():
                         bad[index] = f"{text!r} is not a finite number"
-                    elif abs(number) >= limit or abs(nearest := number.quantize(unit, ROUND_HALF_EVEN)) >= limit:
+                    elif number.copy_abs() >= limit or abs(nearest := number.quantize(unit, ROUND_HALF_EVEN)) >= limit:
                         bad[index] = f"{text[:50]!r} has more than 26 digits before the point"
                     else:
                         value = nearest

@@ -7,7 +7,19 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 from orchestration.settings import Settings
-from orchestration.sources import alternative_me, binance, coingecko, coinmetrics, defillama, fred
+from orchestration.sources import (
+    alternative_me,
+    binance,
+    binance_us,
+    bybit,
+    coingecko,
+    coinmetrics,
+    defillama,
+    fred,
+    kucoin,
+    okx,
+    poloniex,
+)
 from orchestration.sources.body import Body, Parsed
 from orchestration.sources.exchange import Exchange, Klines
 from orchestration.sources.http import Host, Http
@@ -37,7 +49,13 @@ class Dataset:
 
 EXCHANGES: dict[str, Exchange] = {
     "binance": binance.EXCHANGE,
+    "binance_us": binance_us.EXCHANGE,
+    "poloniex": poloniex.EXCHANGE,
+    "okx": okx.EXCHANGE,
+    "bybit": bybit.EXCHANGE,
+    "kucoin": kucoin.EXCHANGE,
 }
+
 
 def followed(settings: Settings) -> tuple[str, ...]:
     """The exchanges that a run asks: those named in the settings, else those that cost requests and not terabytes.
