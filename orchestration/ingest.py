@@ -17,7 +17,7 @@ from orchestration.asking.files import ask_files
 from orchestration.asking.pages import ask_pages
 from orchestration.asking.services import ask_service
 from orchestration.expectations.validator import Validator
-from orchestration.load import Fetched, Loaded, Loader, Part
+from orchestration.load import Fetched, Loaded, Loader, Part, added
 from orchestration.plan import Symbol
 from orchestration.settings import Settings
 from orchestration.sources.body import Absent, SourceError, Window
@@ -104,12 +104,14 @@ class Ingest:
         self._pool.close()
 
     def load(self, stream: str) -> Loaded:
-        """Commits whatever comes until everything has come that `stream` (a dataset, or `flows_of` an exchange) was
-        asked for; returns what that did."""
-        while self._open.get(stream):
+        """Commits whatever comes until everything has come that `stream` was asked for: a dataset (flows: of all
+        exchanges), or `flows_of` one exchange. Returns what that did."""
+        streams = [name for name in self._open if name == stream or name.startswith(f"{stream}/")]
+        while any(self._open[name] for name in streams):
             self._take(self._queue.get())
-        self._flush(lambda item: stream_of(item) in (stream, "spot_symbols"))
-        return self._loaded.setdefault(stream, Loaded(stream))
+        self._flush(lambda item: stream_of(item) in (*streams, "spot_symbols"))
+        loads = [self._loaded[name] for name in streams if name in self._loaded]
+        return loads[0] if len(loads) == 1 else added(stream, loads)
 
     def _take(self, item: Fetched | str | BaseException) -> None:
         if isinstance(item, BaseException):

@@ -8,7 +8,7 @@ more for many rows than for a few.
 import json
 from collections.abc import Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from datetime import date, timedelta
 
 import pyarrow as pa
@@ -56,6 +56,16 @@ class Loaded:
     reports: list[Report] = field(default_factory=list)
 
 
+def added(dataset: str, loads: Sequence[Loaded]) -> Loaded:
+    """What several loads did together."""
+    total = Loaded(dataset)
+    for loaded in loads:
+        for part in fields(Loaded):
+            if part.name != "dataset":
+                setattr(total, part.name, getattr(total, part.name) + getattr(loaded, part.name))
+    return total
+
+
 @dataclass
 class Part:
     """Answers of one upstream that were parsed and are checked together: `rows` and `reports` by table."""
@@ -96,24 +106,36 @@ class Loader:
         for table in parsed[0].tables:
             record = RECORDS[table]
             rows = pa.concat_tables([each.tables[table] for each in parsed])
-            if table == "spot_symbols" != items[0].dataset:
-                rows = self._unknown(items[0].upstream, rows)
-                if not rows.num_rows:
-                    continue
             part.rows[table] = _until_now(record, rows, max(item.window.end for item in answered))
             part.reports[table] = self._check(record, part.rows[table], answered)
+        if items[0].dataset == "spot_flows":
+            unlisted = self._unlisted(items[0].upstream, part.rows["spot_flows"])
+            if unlisted.num_rows:
+                part.rows["spot_symbols"] = unlisted
+                part.reports["spot_symbols"] = self._check(RECORDS["spot_symbols"], unlisted, answered)
         return part
 
-    def _unknown(self, exchange: str, rows: pa.Table) -> pa.Table:
-        """Of the symbols that trades name, those that no listing and no earlier trade named."""
+    def _unlisted(self, exchange: str, flows: pa.Table) -> pa.Table:
+        """Rows of SPOT_SYMBOLS for symbols of `flows` that no listing and no earlier flow named: archives hold many
+        that exchanges no longer list. Nothing where the exchange's spelling does not tell base from quote."""
+        schema = RECORDS["spot_symbols"].schema
+        pair_of = registry.EXCHANGES[exchange].pair_of
+        if pair_of is None or not flows.num_rows:
+            return schema.empty_table()
         if exchange not in self._symbols:
             stored = self._warehouse.read("SELECT symbol FROM raw.spot_symbols WHERE exchange = ?", [exchange])
             self._symbols[exchange] = set(stored["symbol"].to_pylist())
-        known = self._symbols[exchange]
-        names = rows["symbol"].to_pylist()
-        fresh = [i for i, name in enumerate(names) if name not in known and name not in names[:i]]
-        known.update(names)
-        return rows.take(pa.array(fresh, pa.int64()))
+        named = pc.unique(flows["symbol"]).to_pylist()
+        fresh = [name for name in named if name not in self._symbols[exchange]]
+        self._symbols[exchange].update(fresh)
+        rows = []
+        for name in fresh:
+            pair = pair_of(name)
+            if pair:
+                cited = flows["body_sha256"][pc.index(flows["symbol"], name).as_py()].as_py()
+                rows.append([exchange, name, *pair, "archived", False, False, cited])
+        columns = zip(*rows, strict=True) if rows else [()] * len(schema)
+        return pa.table([pa.array(c, f.type) for c, f in zip(columns, schema, strict=True)], schema=schema)
 
     def _check(self, record: Record, rows: pa.Table, items: list[Fetched]) -> Future[Report]:
         suite = f"raw_{record.table}"

@@ -58,6 +58,16 @@ VALID: dict[str, dict[str, Any]] = {
         "is_trading": True,
         "is_listed": True,
     },
+    "raw_spot_trade_sizes": {
+        "exchange": "okx",
+        "symbol": "X{}-USDT",
+        "utc_date": DAY,
+        **{
+            f"{bucket}_{measure}": value
+            for bucket in ("below_1k", "from_1k", "from_10k", "from_100k")
+            for measure, value in (("count", 3), ("volume_quote", D("31.5")), ("taker_buy_quote", D("10.5")))
+        },
+    },
     "raw_stablecoins": {
         "stablecoin_id": "{}",
         "symbol": "USDX",
@@ -253,6 +263,22 @@ BROKEN: dict[str, list[tuple[dict[str, Any], set[str]]]] = {
         ({"base_asset": "btc"}, {"is_upper_case"}),
         ({"is_listed": False}, {"is_listed_where_trading"}),
         ({"body_sha256": ""}, {"body_sha256"}),
+    ],
+    "raw_spot_trade_sizes": [
+        ({"exchange": "OKX"}, {"exchange"}),
+        ({"symbol": "a/../b"}, {"symbol"}),
+        ({"utc_date": date(2025, 7, 1)}, {"utc_date"}),
+        ({"utc_date": date(1970, 1, 1)}, {"utc_date"}),
+        *(({f"{bucket}_count": -1}, {f"{bucket}_count"}) for bucket in ("below_1k", "from_1k", "from_10k", "from_100k")),
+        *(
+            ({f"{bucket}_taker_buy_quote": D("-1")}, {f"{bucket}_taker_buy_quote"})
+            for bucket in ("below_1k", "from_1k", "from_10k", "from_100k")
+        ),
+        *(
+            ({f"{bucket}_taker_buy_quote": D("40")}, {f"is_{bucket}_within_volume"})
+            for bucket in ("below_1k", "from_1k", "from_10k", "from_100k")
+        ),
+        ({"body_sha256": "x"}, {"body_sha256"}),
     ],
     "raw_stablecoins": [
         ({"stablecoin_id": "1/2"}, {"stablecoin_id"}),

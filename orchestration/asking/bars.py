@@ -25,7 +25,7 @@ def ask_bars(asking: Asking, name: str, exchange: Exchange, known: Known, listin
     assert isinstance(flows, Klines)
     is_blocked = listing.error is not None and listing.error.reason == "out_of_reach"
     symbols, archived = list(listing.symbols), set()
-    if flows.spare:
+    if flows.spare and (listing.error is None or is_blocked):
         archived = _archived(asking, flows) - {symbol.name for symbol in symbols}
         symbols += [plan.Symbol(symbol, False, _last_bar(known, symbol)) for symbol in sorted(archived)]
         if is_blocked:
@@ -40,7 +40,8 @@ def ask_bars(asking: Asking, name: str, exchange: Exchange, known: Known, listin
         spare = flows.spare
         if not spare or symbol not in archived:
             try:
-                yield from flows.fetch(http, symbol, window, now)
+                # Whole, or not at all: pages of both would say days twice.
+                yield from list(flows.fetch(http, symbol, window, now))
                 return
             except SourceError as error:
                 if not spare or error.reason != "out_of_reach":

@@ -19,6 +19,7 @@ from orchestration.sources.body import Body, Parsed, SourceError, Window, distin
 from orchestration.sources.daily_bars import DAY_MS, Page, flows, ms, read_json, utc
 from orchestration.sources.exchange import Exchange, Klines, Spare
 from orchestration.sources.http import Host, Http
+from orchestration.sources.pairs import split
 from orchestration.sources.trades import Reported
 
 HOST = Host(
@@ -30,6 +31,14 @@ HOST = Host(
     weight_header="X-MBX-USED-WEIGHT-1M",
 )
 PAGE = 1000
+# Every asset that was ever a quote on the exchange.
+QUOTES = frozenset(
+    [
+        "USDT", "USDC", "FDUSD", "TUSD", "BUSD", "USDP", "USD1", "USDS", "PAX", "DAI", "VAI", "UST", "USD", "EURI",
+        "BTC", "ETH", "BNB", "XRP", "TRX", "DOGE", "DOT", "SOL", "TRY", "EUR", "GBP", "AUD", "RUB", "UAH", "NGN",
+        "ZAR", "PLN", "RON", "ARS", "BRL", "JPY", "MXN", "COP", "CZK", "IDRT", "BIDR", "BVND", "BKRW",
+    ]
+)  # fmt: skip
 
 
 def fetch_symbols(http: Http, host: Host = HOST) -> Iterator[Body]:
@@ -114,6 +123,11 @@ def _page(body: Body) -> Page:
     return body.once(binance_vision.page) if "form" in body.context else Page(read_json(body, KLINE))
 
 
+def pair_of(symbol: str) -> tuple[str, str] | None:
+    """Base and quote of a symbol that only the archive knows; listings tell it themselves."""
+    return split(symbol, QUOTES)
+
+
 def exchange(host: Host, spare: Spare | None = None) -> Exchange:
     """An exchange that speaks Binance's dialect at `host`."""
     return Exchange(
@@ -129,6 +143,7 @@ def exchange(host: Host, spare: Spare | None = None) -> Exchange:
             weight=2,
             spare=spare,
         ),
+        pair_of,
     )
 
 

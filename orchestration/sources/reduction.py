@@ -12,7 +12,7 @@ from decimal import Decimal
 
 import pyarrow as pa
 
-from orchestration.records import SPOT_FLOWS, SPOT_SYMBOLS, SPOT_TRADE_SIZES
+from orchestration.records import SPOT_FLOWS, SPOT_TRADE_SIZES
 from orchestration.sources.body import Body, Parsed, Refused, SourceError, Window
 from orchestration.sources.exact import amounts, prices
 
@@ -97,8 +97,7 @@ def _written(row: Row) -> list:
 
 
 def parser(pair_of: Split) -> Callable[..., Parsed]:
-    """`parse_flows` of an exchange whose trades are reduced: flows, trade sizes, and the symbols themselves, since
-    an archive knows many that no listing names any more."""
+    """`parse_flows` of an exchange whose trades are reduced: flows and trade sizes."""
 
     def parse_flows(*bodies: Body) -> Parsed:
         return _parsed(bodies, pair_of)
@@ -149,7 +148,6 @@ def _parsed(bodies: Sequence[Body], pair_of: Split) -> Parsed:
     tables = {
         SPOT_FLOWS.table: table.filter(keep),
         SPOT_TRADE_SIZES.table: _sizes(common, cells["sizes"], pair_of).filter(keep),
-        SPOT_SYMBOLS.table: _symbols(common, pair_of),
     }
     return Parsed(tables, sum(amount.rounded_count for amount in exact.values()), refused)
 
@@ -182,24 +180,3 @@ def _sizes(common: Mapping[str, pa.Array], sizes: Sequence[list], pair_of: Split
             kind = pa.array(cells, pa.int64()) if measure == "count" else amounts(pa.array(cells, pa.string())).values
             columns[f"{name}_{measure}"] = kind
     return pa.table({name: columns[name] for name in SPOT_TRADE_SIZES.schema.names}, schema=SPOT_TRADE_SIZES.schema)
-
-
-def _symbols(common: Mapping[str, pa.Array], pair_of: Split) -> pa.Table:
-    """Symbols that the exchange's listing may not know: the loader adds those that nobody knows yet."""
-    citing = dict(zip(common["symbol"].to_pylist(), common["body_sha256"].to_pylist(), strict=True))
-    exchange = common["exchange"][0].as_py() if citing else ""
-    rows = [
-        {
-            "exchange": exchange,
-            "symbol": symbol,
-            "base_asset": pair[0],
-            "quote_asset": pair[1],
-            "status": "archived",
-            "is_trading": False,
-            "is_listed": False,
-            "body_sha256": sha256,
-        }
-        for symbol, sha256 in sorted(citing.items())
-        if (pair := pair_of(symbol))
-    ]
-    return pa.Table.from_pylist(rows, schema=SPOT_SYMBOLS.schema)

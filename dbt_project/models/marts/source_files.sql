@@ -18,16 +18,46 @@ cited as (
     select body_sha256 from {{ ref('stg_coin_snapshots') }}
     union
     select body_sha256 from {{ ref('stg_macro_observations') }}
-)
+),
 
 -- The same bytes can arrive more than once: what counts is where and when they were first seen.
+first_seen as (
+    select files.*
+    from files
+    semi join cited on files.body_sha256 = cited.body_sha256
+    qualify row_number() over (partition by files.body_sha256 order by files.fetched_at, files.url) = 1
+),
+
+reduced as (
+    select
+        body_sha256,
+        upstream,
+        status,
+        fetched_at,
+        unnest(
+            from_json(files_json, '[{"url": "VARCHAR", "sha256": "VARCHAR", "byte_count": "BIGINT"}]')
+        ) as file
+    from first_seen
+    where files_json is not null
+)
+
 select
-    files.body_sha256,
-    files.upstream,
-    files.url,
-    files.status,
-    files.fetched_at,
-    files.byte_count
-from files
-semi join cited on files.body_sha256 = cited.body_sha256
-qualify row_number() over (partition by files.body_sha256 order by files.fetched_at, files.url) = 1
+    body_sha256,
+    upstream,
+    url,
+    status,
+    fetched_at,
+    byte_count,
+    body_sha256 as file_sha256
+from first_seen
+where files_json is null
+union all
+select
+    body_sha256,
+    upstream,
+    struct_extract(file, 'url') as url,
+    status,
+    fetched_at,
+    struct_extract(file, 'byte_count') as byte_count,
+    struct_extract(file, 'sha256') as file_sha256
+from reduced

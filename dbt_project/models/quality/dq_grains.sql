@@ -10,7 +10,7 @@
     'daily_symbol_flows': ['exchange', 'symbol', 'utc_date'],
     'published_headlines': ['run_id', 'definition_id', 'utc_date'],
     'run_info': ['run_id'],
-    'source_files': ['body_sha256'],
+    'source_files': ['body_sha256', 'url'],
 } -%}
 {% for mart, grain in grains.items() -%}
     select
