@@ -351,7 +351,12 @@ def test_catalog_names_what_is_served(recorded: Sandbox, generated: Sandbox) -> 
             assert sandbox.get("fred.stlouisfed.org/graph/fredgraph.csv", id=series).status_code == 200
         assert upstreams["binance"]["symbols"] == len(sandbox.get(INFO).json()["symbols"])
         assert {"btc", "eth"} <= set(upstreams["coinmetrics"]["assets"])
-    assert generated.get("_sandbox/catalog").json()["synthetic"] is True
+    assert recorded.get("_sandbox/catalog").json()["exchanges"] == ["binance"]
+    catalog = generated.get("_sandbox/catalog").json()
+    assert catalog["synthetic"] is True
+    exchanges = catalog["exchanges"]
+    assert {"binance", "okx", "gate", "htx", "bitget", "upbit"} <= set(exchanges) <= set(catalog["upstreams"])
+    assert "binance_usdm" not in exchanges, "perpetuals are not spot"
 
 
 # --- the generated market ------------------------------------------------------------------------

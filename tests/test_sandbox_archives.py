@@ -19,7 +19,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from orchestration.sandbox import archive_text, bybit, gate, kucoin, okx_archive, s3, vision
+from orchestration.sandbox import archive_text, bitget, bybit, gate, htx, kucoin, okx_archive, s3, vision
 from orchestration.sandbox.bucket import Bucket, File
 from orchestration.sandbox.directory import BY_HOST
 from orchestration.sandbox.generated import GeneratedMarket
@@ -32,6 +32,7 @@ NOW = date(2025, 3, 9)
 SPACE = "{http://s3.amazonaws.com/doc/2006-03-01/}"
 VISION, OKX, BYBIT = "data.binance.vision", "static.okx.com", "public.bybit.com"
 KUCOIN, GATE = "historical-data.kucoin.com", "download.gatedata.org"
+HTX, BITGET = htx.ARCHIVE, bitget.FILES
 TOKYO, SINGAPORE = "s3-ap-northeast-1.amazonaws.com", "s3.ap-southeast-1.amazonaws.com"
 TRADES = "/cdn/okex/traderecords/trades"
 
@@ -48,7 +49,7 @@ def places(count: int) -> str:
     return rf"\d+\.\d{{{count}}}"
 
 
-P8, P16, P20 = places(8), places(16), places(20)
+P8, P16, P18, P20 = places(8), places(16), places(18), places(20)
 
 
 @pytest.fixture(scope="module")
@@ -137,6 +138,11 @@ FORMS = {
         "/spot/deals/202502/BTC_USDT-202502.csv.gz",
         [r"\d{10}\.\d{6}", INTEGER, FIXED, FIXED, "1|2"],
     ),
+    "bitget/spot_trades_BTCUSDT_20260728_001.csv": (
+        BITGET,
+        "/online/trades/SPBL/BTCUSDT/20250305_001.zip",
+        [INTEGER, r"\d{10}000", FIXED, "buy|sell", FIXED, FIXED],
+    ),
 }
 
 
@@ -150,6 +156,11 @@ def test_a_file_has_the_header_and_the_columns_of_the_recorded_one(
         # The column rpi came in April 2025, after this market's now.
         recorded = re.sub(",rpi$|,0$", "", recorded, flags=re.MULTILINE)
         columns = columns[:-1]
+    assert_same_form(recorded, ours, columns)
+
+
+def assert_same_form(recorded: str, ours: str, columns: list[str]) -> None:
+    """Header, number of columns and what their cells look like; every word for a side occurs."""
     has_header = not re.fullmatch(columns[0], recorded.partition(",")[0])
     if has_header:
         assert ours.partition("\n")[0] == recorded.partition("\n")[0]
@@ -224,6 +235,103 @@ def test_bybit_writes_rpi_since_april_2025() -> None:
         for day in ("2025-03-31", "2025-04-01")
     ]
     assert heads == ["id,timestamp,price,volume,side", "id,timestamp,price,volume,side,rpi"]
+
+
+def test_htx_writes_headers_and_marks_since_february_2026(shared: Path) -> None:
+    market = GeneratedMarket(date(2026, 2, 9), size=12, start=date(2026, 1, 20), exchanges=("binance", "htx"))
+    recorded = (shared / "fixtures/htx/spot_trades_BTC-USDT_2026-07-29.csv").read_text()
+    new = "/historical_data/spot/daily/trades/BTC-USDT/BTC-USDT-trades-2026-02-01.zip"
+    assert_same_form(recorded, text(market, HTX, new), ["BTC-USDT", INTEGER, P18, "buy|sell", P18, MS])
+    old = "/data/trades/spot/daily/BTCUSDT/BTCUSDT-trades-2026-01-31.zip"
+    form = [INTEGER, MS, TRIMMED, TRIMMED, "buy|sell"]
+    found = rows(text(market, HTX, old))
+    assert all(len(row) == 5 and all(map(re.fullmatch, form, row)) for row in found)
+    # Days of UTC+8, in both.
+    for path, day, column in ((old, date(2026, 1, 31), 1), (new, date(2026, 2, 1), 5)):
+        times = [int(row[column]) for row in rows(text(market, HTX, path), column == 5)]
+        starts = midnight_ms(day) - 8 * 3_600_000
+        assert times == sorted(times) and all(starts <= ms < starts + DAY_MS for ms in times)
+
+
+def test_the_parts_of_a_day_at_bitget_are_its_trades(generated: GeneratedMarket) -> None:
+    """From 16:00 UTC of the day before, in whole seconds; the quote amount is exact."""
+    path, pages = "/online/trades/SPBL/BTCUSDT/20250305_{:03}.zip", []
+    while (reply := ask(generated, BITGET, path.format(len(pages) + 1))).status == 200:
+        pages.append(rows(unpacked(reply.body)[1], True))
+    assert len(pages) > 1 and all(len(page) == bitget.PART_ROWS for page in pages[:-1])
+    start = midnight_ms(date(2025, 3, 5)) - 8 * 3_600_000
+    trades = generated.trades("bitget", "BTC/USDT", start, start + DAY_MS)
+    found = [row for page in pages for row in page]
+    assert [int(row[0]) for row in found] == trades.ids.tolist()
+    assert [int(row[1]) for row in found] == (trades.times_us // 1_000_000 * 1000).tolist()
+    assert all(Decimal(row[2]) * Decimal(row[5]) == Decimal(row[4]) for row in found)
+    assert [row[3] == "buy" for row in found] == trades.labelled_buys.tolist()
+
+
+def test_bitget_has_had_three_names_for_a_file() -> None:
+    btc = Listing("BTC", "USDT", date(2020, 1, 1), None, 2, 5)
+    for day, name in (
+        (date(2024, 4, 18), "BTCUSDT_SPBL_20240418_002.zip"),
+        (date(2024, 4, 19), "20240419_002.zip"),
+        (date(2026, 8, 18), "BTCUSDT_20260818_002.zip"),
+    ):
+        assert bitget.path_of(btc, day, 2) == f"online/trades/SPBL/BTCUSDT/{name}"
+
+
+def test_bitget_does_not_say_whether_a_file_is_there(generated: GeneratedMarket) -> None:
+    names = ["BTCUSDT/20250305_009.zip", "BTCUSDT/20250307_001.zip", "BTCUSDT/BTCUSDT_SPBL_20250305_001.zip", "X/y.zip"]
+    for path in ("/", *(f"/online/trades/SPBL/{name}" for name in names)):
+        reply = ask(generated, BITGET, path)
+        assert (reply.status, reply.content_type) == (403, "application/xml")
+        assert ElementTree.fromstring(reply.body).findtext("Code") == "AccessDenied"
+
+
+def index(market: Market, **query: object) -> dict:
+    asked = {"displaySymbol": ["BTC/USDT"], "businessLine": 1, "businessType": 2, "dateType": 1}
+    days = {"beginTimeStr": "2025-03-01", "endTimeStr": "2025-03-07"}
+    body = json.dumps(asked | days | query).encode()
+    return json.loads(server(market, bitget.INDEX)(Request(bitget.INDEX, bitget.INDEX_PATH, {}, "", body)).body)
+
+
+def test_bitgets_index_names_every_part_four_times(generated: GeneratedMarket) -> None:
+    found = index(generated, displaySymbol=["BTC/USDT", "SOL/USDT", "BTCUSDT"])
+    assert found["code"] == "200" and list(found["data"][0]) == ["dateTimeStr", "displayName", "fileName", "fileUrl"]
+    names = [row["fileUrl"] for row in found["data"]]
+    assert {names.count(name) for name in names} == {4}
+    # Day D comes at 03:00 UTC of D + 2, and now is the 9th.
+    for name in ("BTC/USDT", "SOL/USDT"):
+        assert {row["dateTimeStr"] for row in found["data"] if row["displayName"] == name} == {
+            f"2025-03-0{day}" for day in range(1, 7)
+        }
+    for url in dict.fromkeys(names):
+        assert ask(generated, BITGET, url.removeprefix(f"https://{BITGET}")).status == 200
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"endTimeStr": "2025-03-08"},
+        {"endTimeStr": "2025-02-28"},
+        {"displaySymbol": list("ABCDEF")},
+        {"displaySymbol": "BTC/USDT"},
+        {"businessLine": 3},
+        {"businessType": 4},
+        {"beginTimeStr": "yesterday"},
+    ],
+)
+def test_bitgets_index_refuses_more_than_a_week_and_five_pairs(generated: GeneratedMarket, changes: dict) -> None:
+    assert index(generated, **changes)["code"] == "40003"
+
+
+def test_bitgets_index_may_be_asked_about_once_a_second(generated: GeneratedMarket) -> None:
+    limited = BY_HOST[bitget.INDEX].make(generated, True)
+    request = Request(bitget.INDEX, bitget.INDEX_PATH, {}, "", b"{}")
+    assert [limited(request).status for _ in range(bitget.LIMIT + 1)] == [200] * bitget.LIMIT + [429]
+
+
+def test_okx_tags_its_files(generated: GeneratedMarket) -> None:
+    reply = ask(generated, OKX, TRADES + "/daily/20250305/BTC-USDT-trades-2025-03-05.zip")
+    assert dict(reply.headers)["ETag"] == f'"{hashlib.md5(reply.body).hexdigest()}"'
 
 
 # --- amounts ------------------------------------------------------------------------------------
@@ -413,6 +521,7 @@ THERE = [
     (BYBIT, "/spot/BTCUSDT/BTCUSDT-{:%Y-%m}.csv.gz", date(2025, 2, 1), date(2025, 3, 1)),
     (KUCOIN, "/data/spot/daily/trades/BTCUSDT/BTCUSDT-trades-{}.zip", date(2025, 3, 7), date(2025, 3, 8)),
     (GATE, "/spot/deals/{0:%Y%m}/BTC_USDT-{0:%Y%m}.csv.gz", date(2025, 2, 1), date(2025, 3, 1)),
+    (HTX, "/data/trades/spot/daily/BTCUSDT/BTCUSDT-trades-{}.zip", date(2025, 3, 8), date(2025, 3, 9)),
 ]
 
 
@@ -465,6 +574,10 @@ def test_a_later_now_changes_no_byte_of_an_earlier_file(generated: GeneratedMark
         (BYBIT, "/spot/NOSUCH/"),
         (BYBIT, "/spot/BTCUSDT/BTCUSDT_2025-03-05.csv.gz.CHECKSUM"),
         (GATE, "/spot/deals/202502/BTC_USDT-202501.csv.gz"),
+        (HTX, "/data/trades/spot/daily/BTCUSDT/ETHUSDT-trades-2025-03-05.zip"),
+        (HTX, "/data/trades/spot/daily/BTCUSDT/BTCUSDT-trades-2025-02-29.zip"),
+        (HTX, "/data/trades/spot/daily/BTC-USDT/BTC-USDT-trades-2025-03-05.zip"),
+        (HTX, "/historical_data/spot/daily/trades/BTC-USDT/BTC-USDT-trades-2025-03-05.zip"),
         (TOKYO, "/no-such-bucket"),
     ],
 )
@@ -475,12 +588,12 @@ def test_what_is_not_there_is_said_in_the_form_of_s3(generated: GeneratedMarket,
 
 
 def test_the_directory_knows_every_host_of_the_archives() -> None:
-    for module in (vision, okx_archive, bybit, kucoin, gate, s3):
+    for module in (vision, okx_archive, bybit, kucoin, gate, htx, bitget, s3):
         for host in module.HOSTS:
             assert BY_HOST[host].server.partition(":")[0] == module.__name__.rpartition(".")[2]
 
 
-@pytest.mark.parametrize("host", [OKX, BYBIT, KUCOIN, GATE])
+@pytest.mark.parametrize("host", [OKX, BYBIT, KUCOIN, GATE, *htx.HOSTS, *bitget.HOSTS])
 def test_a_market_without_an_exchange_says_so(host: str) -> None:
     market = GeneratedMarket(date(2023, 2, 6), size=12, start=date(2023, 1, 1), exchanges=("binance",))
     assert b"the sandbox does not serve" in ask(market, host, "/spot/x").body
@@ -538,11 +651,12 @@ def test_everything_that_a_walk_through_the_folders_finds_is_there() -> None:
         (TOKYO, "/gateio-public-data/", GATE),
         (SINGAPORE, "/public.bybit.com/", BYBIT),
         (KUCOIN, "/", KUCOIN),
+        (HTX, "/", HTX),
     ):
         found = walk(host, path, "")
         assert len(found) > 1
         assert all(ask(small, cdn, "/" + key).status == 200 for key in found[::7])
-        if cdn != KUCOIN:
+        if cdn != host:
             assert ask(small, host, f"{path.rstrip('/')}/{found[0]}").body == ask(small, cdn, "/" + found[0]).body
         if cdn == VISION:
             kinds = {re.sub(r"[^/]*BTCUSDT.*", "", key) for key in found}

@@ -127,7 +127,7 @@ def test_trades_add_up_to_bars_on_every_exchange(market: GeneratedMarket) -> Non
             add_up(trades, hours, HOUR_MS)
             hold(hours)
             seen += 1
-    assert seen > 120 and len(market.exchanges()) == 11
+    assert seen > 120 and len(market.exchanges()) > 12
 
 
 def test_every_bar_of_every_exchange_is_possible(market: GeneratedMarket) -> None:
@@ -200,7 +200,7 @@ def test_prices_of_exchanges_differ_by_basis_points(market: GeneratedMarket) -> 
             there = dollars[np.searchsorted(on_binance.times_ms, bars.times_ms)]
             assert np.median(np.abs(here / there - 1)) < 0.001, (exchange, name)
             seen.add(exchange)
-    assert len(seen) >= 9
+    assert len(seen) >= 11
 
 
 def test_binance_klines_are_the_bars(market: GeneratedMarket) -> None:
@@ -329,7 +329,7 @@ from datetime import date
 from orchestration.sandbox.generated import GeneratedMarket
 market = GeneratedMarket(date(2029, 12, 29), size=3000)
 listed = {exchange: list(market.listings(exchange)) for exchange in market.exchanges()}
-assert len(listed) == 11 and len(listed["binance"]) > 3000 and sum(map(len, listed.values())) > 15000
+assert len(listed) > 12 and len(listed["binance"]) > 3000 and sum(map(len, listed.values())) > 15000
 for exchange, names in listed.items():
     for name in (names[0], names[len(names) // 2], names[-1]):
         days, hours = market.bars(exchange, name, "1d"), market.bars(exchange, name, "1h")
@@ -345,7 +345,7 @@ print(int(peak.split()[1]) // 1024)
 """
 
 
-def test_three_thousand_symbols_ten_years_and_ten_exchanges_fit_into_memory(root: Path) -> None:
+def test_three_thousand_symbols_ten_years_and_all_exchanges_fit_into_memory(root: Path) -> None:
     done = subprocess.run([sys.executable, "-c", LARGE], cwd=root, capture_output=True, text=True, timeout=120)
     assert done.returncode == 0, done.stderr
     assert int(done.stdout) < 500, "megabytes"

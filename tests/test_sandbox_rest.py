@@ -28,6 +28,7 @@ NOW_MS = int(datetime(NOW.year, NOW.month, NOW.day, tzinfo=UTC).timestamp() * 10
 COINBASE, KRAKEN, UPBIT = "api.exchange.coinbase.com", "api.kraken.com", "api.upbit.com"
 OKX, BYBIT, KUCOIN, GATE = "www.okx.com", "api.bybit.com", "api.kucoin.com", "api.gateio.ws"
 SPOT, FUTURES, US, POLONIEX = "data-api.binance.vision", "fapi.binance.com", "api.binance.us", "api.poloniex.com"
+HTX, BITGET = "api.huobi.pro", "api.bitget.com"
 PAPRIKA, GECKO = "api.coinpaprika.com", "api.coingecko.com"
 EXCHANGE = {COINBASE: "coinbase", KRAKEN: "kraken", UPBIT: "upbit", OKX: "okx", BYBIT: "bybit", KUCOIN: "kucoin"}
 EXCHANGE |= {GATE: "gate", SPOT: "binance", "api.binance.com": "binance", FUTURES: "binance_usdm", US: "binance_us"}
@@ -180,6 +181,37 @@ def first_rows(answer: Any) -> list:
             return []
         answer = inner[0]
     return answer
+
+
+def test_bitget_wraps_its_pairs_as_recorded(servers: Servers, shared: Path) -> None:
+    recorded = json.loads((shared / "fixtures/bitget/fills-history.json").read_text())
+    answer = servers.get(BITGET, "/api/v2/spot/public/symbols")
+    assert list(answer) == list(recorded) and shape(answer, True)[:3] == shape(recorded, True)[:3]
+    assert answer["requestTime"] == NOW_MS
+    pairs = {pair["symbol"]: pair for pair in answer["data"]}
+    assert len(pairs) == len(servers.market.listings("bitget"))
+    assert (pairs["BTCUSDT"]["baseCoin"], pairs["BTCUSDT"]["quoteCoin"]) == ("BTC", "USDT")
+
+
+def test_htx_wraps_its_pairs_as_recorded(servers: Servers, shared: Path) -> None:
+    recorded = json.loads((shared / "fixtures/htx/history_trade.json").read_text())
+    clock, answer = (servers.get(HTX, f"/v1/common/{name}") for name in ("timestamp", "symbols"))
+    for body in (clock, answer):
+        assert [key for key in recorded if key in body] == list(body) and body["status"] == recorded["status"]
+    assert clock["data"] == NOW_MS
+    pairs = {pair["symbol"]: pair for pair in answer["data"]}
+    assert len(pairs) == len(servers.market.listings("htx"))
+    assert (pairs["btcusdt"]["base-currency"], pairs["btcusdt"]["quote-currency"]) == ("btc", "usdt")
+    assert servers.ask(HTX, "/market/history/trade").status == 404
+
+
+def test_bitget_and_htx_list_what_trades_no_more() -> None:
+    market = GeneratedMarket(date(2024, 9, 20), size=20, start=date(2024, 9, 1), exchanges=("binance", "htx", "bitget"))
+    alone = Servers(market)
+    pairs = alone.get(BITGET, "/api/v2/spot/public/symbols")["data"]
+    assert [pair["symbol"] for pair in pairs if pair["status"] != "online"] == ["MATICUSDT"]
+    pairs = alone.get(HTX, "/v1/common/symbols")["data"]
+    assert [pair["symbol"] for pair in pairs if pair["state"] != "online"] == ["maticusdt"]
 
 
 def test_kraken_wraps_its_answers_as_recorded(servers: Servers, shared: Path) -> None:

@@ -45,6 +45,8 @@ ENTRIES = (
     Entry("bybit", ("api.bybit.com", "api.bytick.com"), "bybit_rest:Bybit"),
     Entry("kucoin", ("api.kucoin.com",), "kucoin_rest:Kucoin"),
     Entry("gate", ("api.gateio.ws",), "gate_rest:Gate"),
+    Entry("htx", ("api.huobi.pro", "huobi-service-data.s3.amazonaws.com"), "htx:Htx"),
+    Entry("bitget", ("api.bitget.com", "www.bitget.com", "img.bitgetimg.com"), "bitget:Bitget"),
     Entry("coinbase", ("api.exchange.coinbase.com",), "coinbase:Coinbase"),
     Entry("kraken", ("api.kraken.com",), "kraken:Kraken"),
     Entry("upbit", ("api.upbit.com",), "upbit:Upbit"),

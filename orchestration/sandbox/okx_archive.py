@@ -3,6 +3,7 @@
 Days and months are those of UTC+8: the file of day D holds D-1 16:00 UTC to D 16:00 UTC.
 """
 
+import hashlib
 import re
 from datetime import date, timedelta
 from functools import lru_cache
@@ -40,7 +41,9 @@ class OkxArchive:
         if "okx" not in self.market.exchanges():
             return absent(request, [])
         body = self._file(request.path)
-        return no_such_key(request.path[1:]) if body is None else Reply(body, 200, "application/zip")
+        if body is None:
+            return no_such_key(request.path[1:])
+        return Reply(body, 200, "application/zip", (("ETag", f'"{hashlib.md5(body).hexdigest()}"'),))
 
     def _make(self, path: str) -> bytes | None:
         found = PATH.fullmatch(path.removeprefix(ROOT)) if path.startswith(ROOT) else None

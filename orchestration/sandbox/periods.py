@@ -3,7 +3,9 @@
 import re
 from datetime import date, datetime, time, timedelta
 
-from .market import Listing
+import numpy as np
+
+from .market import DAY_MS, HOUR_MS, Listing, Market, day_of, midnight_ms
 
 PERIOD = {"daily": re.compile(r"\d{4}-\d\d-\d\d"), "monthly": re.compile(r"\d{4}-\d\d")}
 
@@ -31,3 +33,12 @@ def days_listed(pair: Listing, first: date, end: date) -> list[date]:
     """Days of a pair in [first, end)."""
     first, end = max(pair.first, first), min(pair.end or end, end)
     return [first + timedelta(days=i) for i in range((end - first).days)]
+
+
+def days_traded(market: Market, exchange: str, pair: Listing, hours: int) -> list[date]:
+    """Days, by a clock `hours` ahead of UTC, on which a pair was traded before now."""
+    trades = market.trades(exchange, pair.name, 0, midnight_ms(market.now))
+    if trades is None:
+        return []
+    days = np.unique((trades.times_us // 1000 + hours * HOUR_MS) // DAY_MS)
+    return [day_of(day * DAY_MS) for day in days.tolist()]

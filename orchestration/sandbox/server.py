@@ -41,7 +41,9 @@ class Upstreams:
         target = "/" + raw_path[1:].partition("/")[2]
         if (host, target) in self.requests or len(self.requests) < LOGGED_PATHS:
             self.requests[host, target] += 1
-        request = Request(host, "/" + rest, dict(parse_qsl(raw_query)) if raw_query else {}, base_url(scope))
+        query = dict(parse_qsl(raw_query)) if raw_query else {}
+        posted = await _body(receive) if scope["method"] == "POST" else b""
+        request = Request(host, "/" + rest, query, base_url(scope), posted)
         if self.faults.rules:
             if raw_query:
                 target = f"{target}?{raw_query}"
@@ -129,6 +131,7 @@ class Upstreams:
             "first_day": first_day.isoformat(),
             "last_day": last_day.isoformat(),
             "hosts": self.hosts(),
+            "exchanges": [name for name in market.exchanges() if name != "binance_usdm"],
             "upstreams": upstreams,
         }
 

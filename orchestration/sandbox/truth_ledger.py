@@ -24,7 +24,7 @@ CLASSES = {"coin": "altcoin", "wrapped": "wrapped_or_staked"}
 GROUPS = {"bitcoin": "BTC", "ether": "ETH", "altcoin": "ALT", "stablecoin": "STABLE"}
 # How an exchange writes a pair; Binance and its like write base and quote together.
 SPELLINGS = {"okx": "{0}-{1}", "kucoin": "{0}-{1}", "gate": "{0}_{1}", "poloniex": "{0}_{1}"}
-SPELLINGS |= {"coinbase": "{0}-{1}", "upbit": "{1}-{0}"}
+SPELLINGS |= {"htx": "{0}-{1}", "coinbase": "{0}-{1}", "upbit": "{1}-{0}"}
 
 
 def books_of(market: GeneratedMarket, exchanges: Iterable[str] | None) -> Iterator[tuple[str, Listing, Bars]]:

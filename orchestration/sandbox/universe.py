@@ -300,6 +300,8 @@ okx          USDT 0.24 0.55 2020-01-01
 bybit        USDT 0.26 0.60 2021-07-15
 kucoin       USDT 0.08 0.80 2020-01-01
 gate         USDT 0.10 0.90 2020-01-01
+htx          USDT 0.05 0.45 2020-01-01
+bitget       USDT 0.09 0.60 2020-01-01
 coinbase     USD  0.16 0.40 2020-01-01
 kraken       USD  0.06 0.40 2020-01-01
 upbit        KRW  0.20 0.35 2020-01-01

@@ -10,12 +10,14 @@ JSON = "application/json"
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """`path` begins with a slash and holds no host; the last value of a repeated parameter counts."""
+    """`path` begins with a slash and holds no host; the last value of a repeated parameter counts. `body`: what was
+    posted."""
 
     host: str
     path: str
     query: Mapping[str, str]
     base_url: str
+    body: bytes = b""
 
 
 @dataclass(frozen=True, slots=True)
