@@ -140,6 +140,22 @@ SPOT_TRADE_SIZES = record(
     },
 )
 
+TAKER_ESTIMATES = record(
+    "taker_estimates",
+    "One row per exchange, asset and UTC day. What the exchange says that takers bought and sold, before its files "
+    "of trades are there; against all quote assets together.",
+    grain="exchange asset utc_date",
+    scope="exchange asset",
+    date="utc_date",
+    columns={
+        "exchange": text("key of the exchange"),
+        "asset": text("upper case, as the exchange spells it"),
+        "utc_date": day("UTC day, of which all 24 hours were told"),
+        "taker_buy_base": amount("bought by takers, in the asset itself", nullable=False),
+        "taker_sell_base": amount("sold by takers, in the asset itself", nullable=False),
+    },
+)
+
 STABLECOINS = record(
     "stablecoins",
     "One row per stablecoin. The newest list of DefiLlama.",

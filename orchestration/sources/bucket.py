@@ -5,13 +5,16 @@ there only with a delimiter, else the last key is where the next page begins.
 """
 
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from html import unescape
+from typing import TypeVar
 
 from orchestration.sources.body import SourceError
 from orchestration.sources.http import Answer, Host, Http, is_xml
 
+Found = TypeVar("Found")
 MOST_PAGES = 10_000
 _ROOT = re.compile(rb"<ListBucketResult[ >]")
 _CONTENTS = re.compile(rb"<Contents>(.*?)</Contents>", re.S)
@@ -48,6 +51,32 @@ def list_bucket(
             raise SourceError(f"{answer.url}: the next page begins at {following!r}, not after {marker!r}")
         marker = following
     raise SourceError(f"{host.name} {path} {prefix}: more than {MOST_PAGES} pages; the listing does not end")
+
+
+def list_each(connections: int, list_one: Callable[[str], Iterable[Found]], folders: Iterable[str]) -> Iterator[Found]:
+    """What `list_one` finds in every folder, in their order; `connections` are asked at a time.
+
+    A folder that fails does not stop the others: at the end one SourceError says which did. Nothing more is asked
+    once nobody reads on."""
+    failed: list[tuple[str, SourceError]] = []
+
+    def one(folder: str) -> list[Found]:
+        try:
+            return list(list_one(folder))
+        except SourceError as error:
+            failed.append((folder, error))
+            return []
+
+    pool = ThreadPoolExecutor(connections)
+    try:
+        for found in pool.map(one, folders):
+            yield from found
+    finally:
+        pool.shutdown(cancel_futures=True)
+    if failed:
+        names = ", ".join(folder for folder, _ in failed[:5]) + (", …" if len(failed) > 5 else "")
+        error = failed[0][1]
+        raise SourceError(f"{len(failed)} folders were not listed ({names}): {error}", error.reason, error.status)
 
 
 def parse_listing(answer: Answer) -> list[Listed]:

@@ -7,7 +7,19 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 from orchestration.settings import Settings
-from orchestration.sources import alternative_me, binance, binance_us, coingecko, coinmetrics, defillama, fred, poloniex
+from orchestration.sources import (
+    alternative_me,
+    binance,
+    binance_us,
+    bybit,
+    coingecko,
+    coinmetrics,
+    defillama,
+    fred,
+    kucoin,
+    okx,
+    poloniex,
+)
 from orchestration.sources.body import Body, Parsed
 from orchestration.sources.exchange import Exchange, Klines
 from orchestration.sources.http import Host, Http
@@ -39,6 +51,9 @@ EXCHANGES: dict[str, Exchange] = {
     "binance": binance.EXCHANGE,
     "binance_us": binance_us.EXCHANGE,
     "poloniex": poloniex.EXCHANGE,
+    "okx": okx.EXCHANGE,
+    "bybit": bybit.EXCHANGE,
+    "kucoin": kucoin.EXCHANGE,
 }
 
 
