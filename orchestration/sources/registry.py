@@ -11,11 +11,14 @@ from orchestration.sources import (
     alternative_me,
     binance,
     binance_us,
+    bitget,
     bybit,
     coingecko,
     coinmetrics,
     defillama,
     fred,
+    gate,
+    htx,
     kucoin,
     okx,
     poloniex,
@@ -54,6 +57,9 @@ EXCHANGES: dict[str, Exchange] = {
     "okx": okx.EXCHANGE,
     "bybit": bybit.EXCHANGE,
     "kucoin": kucoin.EXCHANGE,
+    "gate": gate.EXCHANGE,
+    "htx": htx.EXCHANGE,
+    "bitget": bitget.EXCHANGE,
 }
 
 
