@@ -69,12 +69,16 @@ def file_jobs(
     due: Callable[[date], datetime],
     is_alive: bool = True,
     given_up: Iterable[date] = (),
+    has_silent_days: bool = True,
+    is_listed: bool = True,
 ) -> tuple[list[FileJob], list[Absence]]:
     """Jobs for the days of `wanted` that no answer covers, oldest first, and what is absent.
 
     `files`: all that there are, or should be, for the scope. `is_alive`: days after the last file are missed,
     not over. `given_up`: days whose file was missing long after it was due; they are asked for again only where
-    a listing (a file with a size) shows them."""
+    a listing shows them (`is_listed`: `files` are what is there). Without `has_silent_days` a day without a trade
+    has no file: once a day has passed since the last one was due, what is not there was not traded."""
+    answered = list(answered)
     need = [day for window in missing(wanted, answered) for day in _days(window) if day < now.date()]
     lost = set(given_up)
     by_day: dict[date, list[TradeFile]] = {}
@@ -82,6 +86,8 @@ def file_jobs(
         for day in days_of(file):
             by_day.setdefault(day, []).append(file)
     first = min((file.start.date() for file in files), default=None)
+    if answered:
+        first = min(first or date.max, *(window.start for window in answered))
     last = max((file.end for file in files), default=None)
     choices: list[tuple[date, tuple[TradeFile, ...], bool]] = []
     absent: list[tuple[date, str, str]] = []
@@ -90,11 +96,14 @@ def file_jobs(
         by_month[day.replace(day=1)] = by_month.get(day.replace(day=1), 0) + 1
     for day in need:
         found = _chosen(day, by_day.get(day, ()), by_month[day.replace(day=1)])
-        is_listed = any(file.byte_count is not None for file in found)
+        is_over = not has_silent_days and now >= due(day) + ONE_DAY
+        found = found or (tuple(f for f in by_day.get(day, ()) if not is_long(f)) if is_over else ())
         if found and (is_listed or (max(f.due for f in found) <= now and day not in lost)):
             choices.append((day, found, any(is_long(file) for file in found)))
         elif scope != "*" and (first is None or day < first or not (is_alive or (last and _midnight(day) < last))):
             continue
+        elif is_over:
+            absent.append((day, "no_trades", "no file: nothing was traded"))
         elif now < due(day):
             absent.append((day, "not_published_yet", f"due {due(day):%Y-%m-%d %H:%M} UTC"))
         elif now < due(day) + LATE_DAYS * ONE_DAY:

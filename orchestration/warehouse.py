@@ -386,12 +386,12 @@ class Warehouse:
         return [dict(zip(names, (*row[:3], str(row[3]), str(row[4])), strict=True)) for row in rows]
 
     def given_up(self, exchange: str) -> dict[str, list[date]]:
-        """By scope: days whose file was still missing long after it was due."""
+        """By scope: days whose file was still missing long after it was due, or that had none since nobody traded."""
         with self.open() as con:
             rows = con.execute(
                 "SELECT scope, unnest(generate_series(start_date, end_date - 1, INTERVAL 1 DAY))::DATE "
-                "FROM raw.absences WHERE upstream = ? AND dataset = 'spot_flows' AND reason = 'file_missing' "
-                "ORDER BY ALL",
+                "FROM raw.absences WHERE upstream = ? AND dataset = 'spot_flows' "
+                "AND reason IN ('file_missing', 'no_trades') ORDER BY ALL",
                 [exchange],
             ).fetchall()
         days: dict[str, list[date]] = {}

@@ -89,7 +89,7 @@ def upstreams():
 
 @pytest.fixture(scope="module")
 def settings(upstreams) -> dict[str, str]:
-    return {"UPSTREAMS": upstreams, "START": "2026-09-01"}
+    return {"UPSTREAMS": upstreams, "START": "2026-09-01", "EXCHANGES": "binance okx coinbase"}
 
 
 @pytest.fixture(scope="module")

@@ -67,7 +67,9 @@ class Stored:
 def load(data: Path, validator: Validator, url: str, run_id: str) -> Stored:
     """Loads every dataset as the raw assets do."""
     data.mkdir(exist_ok=True)
-    options = Settings("sandbox", data, start=START, upstreams=url, allow_noncommercial=True)
+    options = Settings(
+        "sandbox", data, start=START, upstreams=url, allow_noncommercial=True, exchanges=("binance",)
+    )
     with open_run(
         options, run_id, set(RECORDS), end=NOW, companions=Companions(validator, Upstreams(url), Builder(options))
     ) as run:
@@ -392,7 +394,7 @@ class Whole:
 @contextmanager
 def whole_market(size: int, folder: Path) -> Iterator[Whole]:
     with sandbox(*MARKET, "--size", str(size)) as served:
-        run = altflow(*RUN, data=folder, settings={"UPSTREAMS": served, "START": FIRST})
+        run = altflow(*RUN, data=folder, settings={"UPSTREAMS": served, "START": FIRST, "EXCHANGES": "binance"})
         assert run.returncode == 0, run.stdout + run.stderr
         yield Whole(served, folder / "published" / "marts.duckdb")
 
@@ -426,7 +428,7 @@ def uncovered_days(stormy: Path, clean: Path) -> list[tuple]:
 def storm(whole: Whole, data: Path, rules: list[str], seed: int) -> Counter[str]:
     """One run under the rules and one without them; what fired in the first."""
     published = data / "published" / "marts.duckdb"
-    options = {"UPSTREAMS": whole.url, "START": FIRST}
+    options = {"UPSTREAMS": whole.url, "START": FIRST, "EXCHANGES": "binance"}
     with faults(whole.url, rules, seed):
         run = altflow(*RUN, data=data, settings=options, timeout=240)
         seen = fired(whole.url)

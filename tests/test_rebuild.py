@@ -82,7 +82,12 @@ def test_a_market_fetched_in_two_runs(
     for now, wanted in ((date(2026, 2, 10), set(RECORDS) - {"stablecoin_chain_supplies"}), (date(2026, 2, 13), later)):
         with sandbox(root, now) as url:
             settings = Settings(
-                "sandbox", tmp_path / "data", start=date(2025, 11, 1), upstreams=url, allow_noncommercial=True
+                "sandbox",
+                tmp_path / "data",
+                start=date(2025, 11, 1),
+                exchanges=("binance", "okx", "coinbase"),
+                upstreams=url,
+                allow_noncommercial=True,
             )
             with runs.open_run(settings, f"run-{now}", wanted) as run:
                 loads = [run.ingest.load(name) for name in sorted(wanted)]
@@ -158,7 +163,7 @@ class House:
     """A warehouse and an archive that runs fill from a world."""
 
     def __init__(self, folder: Path, validator: Validator):
-        self.settings = Settings("sandbox", folder / "data", start=FIRST)
+        self.settings = Settings("sandbox", folder / "data", start=FIRST, exchanges=("binance",))
         self.warehouse = Warehouse(self.settings.warehouse_path)
         self.warehouse.prepare(self.settings)
         self.validator = validator

@@ -23,15 +23,21 @@ from orchestration.sources.trades import TradeFile
 from orchestration.trade_sums import SIZES, DaySum, merged
 
 
-def planned(asking: Asking, flows: TradeFiles, known: Known, listing: Listing) -> tuple[list[FileJob], list[Absence]]:
-    """Lists the archive and says what to fetch and what is absent. Raises SourceError where it does not list."""
+def planned(
+    asking: Asking, flows: TradeFiles, known: Known, listing: Listing
+) -> tuple[list[FileJob], list[Absence], SourceError | None]:
+    """Lists the archive and says what to fetch and what is absent; and what kept it from being listed whole."""
     window = listing.window
     if flows.first:
         window = Window(min(max(window.start, flows.first), window.end), window.end)
     alive = {symbol.name: symbol.is_trading for symbol in listing.symbols}
     by_scope: dict[str, list[TradeFile]] = {}
-    for file in flows.list_files(asking.http, [symbol.name for symbol in listing.symbols], window, listing.now):
-        by_scope.setdefault(file.symbol or "*", []).append(file)
+    error: SourceError | None = None
+    try:
+        for file in flows.list_files(asking.http, [symbol.name for symbol in listing.symbols], window, listing.now):
+            by_scope.setdefault(file.symbol or "*", []).append(file)
+    except SourceError as failed:
+        error = failed
     since = window.end - timedelta(days=plan.REPULL_DAYS)
     jobs: list[FileJob] = []
     absences: list[Absence] = []
@@ -42,21 +48,23 @@ def planned(asking: Asking, flows: TradeFiles, known: Known, listing: Listing) -
         answered = [part for w in answered for part in plan.missing(w, again)] if again else answered
         found, absent = file_jobs(
             scope, window, answered, files, listing.now, flows.due, alive.get(scope, scope == "*"),
-            known.given_up.get(scope, ()),
+            known.given_up.get(scope, ()), flows.has_silent_days, flows.is_listed,
         )  # fmt: skip
         jobs += found
-        absences += absent
-    return jobs, absences
+        # What was not listed is not known to be absent.
+        absences += absent if error is None else []
+    return jobs, absences, error
 
 
 def _tagged(asking: Asking, flows: TradeFiles, files: list[TradeFile], known: Known, since: date) -> list[TradeFile]:
     """Files whose tag no listing tells, and that may have been restated since they were read, with their tag of now."""
     tagged = []
     for file in files:
-        if file.etag is None and file.url in known.etags and file.end.date() >= since:
+        read = next((url for url in (file.url, *file.also) if url in known.etags), None)
+        if file.etag is None and read and file.end.date() >= since:
             # That it is gone, or cannot be asked, is no restatement.
             with suppress(SourceError):
-                file = replace(file, etag=asking.http.etag(flows.host, _path(file.url)))
+                file = replace(file, url=read, etag=asking.http.etag(flows.host, _path(read)))
         tagged.append(file)
     return tagged
 
@@ -151,11 +159,9 @@ def ask_files(asking: Asking, name: str, exchange: Exchange, known: Known, listi
     """Puts one answer per job, and what is absent."""
     flows = exchange.flows
     assert isinstance(flows, TradeFiles)
-    try:
-        jobs, absences = planned(asking, flows, known, listing)
-    except SourceError as error:
+    jobs, absences, error = planned(asking, flows, known, listing)
+    if error:
         asking.lack(name, "spot_flows", "every symbol", listing.window, error)
-        return
     if listing.error and not jobs:
         asking.lack(name, "spot_flows", "every symbol", listing.window, listing.error)
     for absence in absences:

@@ -3,7 +3,7 @@
 import hashlib
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
-from datetime import timedelta
+from datetime import date, timedelta
 
 from orchestration import plan
 from orchestration.asking.context import Asking, Known, Listing
@@ -20,19 +20,19 @@ Ask = tuple[str, Window]
 
 
 def page_asks(
-    symbols: Sequence[plan.Symbol], window: Window, known: Known, reach_days: int
+    symbols: Sequence[plan.Symbol], window: Window, today: date, known: Known, reach_days: int
 ) -> tuple[list[Ask], list[Ask]]:
-    """Symbols and windows to ask for, from the last day answered on; and what is out of reach by now."""
+    """Symbols and windows to ask for, from the last day answered on; and what is out of reach by now (`today`)."""
     asks: list[Ask] = []
     lost: list[Ask] = []
-    earliest = max(window.start, window.end - timedelta(days=reach_days))
+    earliest = max(window.start, today - timedelta(days=reach_days))
     for symbol in symbols:
         if not symbol.is_trading:
             continue
         answered = known.answered.get(symbol.name, [])
         seen_to = max((w.end for w in answered), default=None)
-        first = seen_to or max(window.start, window.end - timedelta(days=FIRST_DAYS))
-        if first < earliest:
+        first = seen_to or max(window.start, today - timedelta(days=FIRST_DAYS))
+        if seen_to and first < min(earliest, window.end):
             lost.append((symbol.name, Window(first, min(earliest, window.end))))
         part = Window(max(first, earliest), window.end)
         if part.start < part.end:
@@ -46,7 +46,7 @@ def ask_pages(asking: Asking, name: str, exchange: Exchange, known: Known, listi
     assert isinstance(flows, TradePages)
     if listing.error and not listing.symbols:
         asking.lack(name, "spot_flows", "every symbol", listing.window, listing.error)
-    asks, lost = page_asks(listing.symbols, listing.window, known, flows.reach_days)
+    asks, lost = page_asks(listing.symbols, listing.window, listing.now.date(), known, flows.reach_days)
     for symbol, window in lost:
         message = f"{name} {symbol}: trades can be had for {flows.reach_days} days; nothing ran in time"
         asking.lack(name, "spot_flows", symbol, window, Absent(message, "out_of_reach"))

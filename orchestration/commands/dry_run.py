@@ -84,7 +84,7 @@ def _share(asking: Asking, name: str, exchange: Exchange, warehouse: Warehouse |
             return _files(asking, name, flows, listing, known)
     except SourceError as error:
         return Share(name, "archive", 1, None, 0, f"does not answer: {error}")
-    asks, lost = page_asks(listing.symbols, listing.window, known, flows.reach_days)
+    asks, lost = page_asks(listing.symbols, listing.window, listing.now.date(), known, flows.reach_days)
     count = sum((window.end - window.start).days for _, window in asks) * flows.requests_a_day
     note = f"{len(lost)} symbols have days out of reach" if lost else ""
     what = f"pages of trades of {len(asks)} symbols (estimate)"
@@ -99,7 +99,7 @@ def _bars(name: str, host: Host, flows: Klines, listing: Listing, known: Known) 
 
 
 def _files(asking: Asking, name: str, flows: TradeFiles, listing: Listing, known: Known) -> Share:
-    jobs, absences = planned(asking, flows, known, listing)
+    jobs, absences, error = planned(asking, flows, known, listing)
     files = {file.url: file for job in jobs for file in job.files}
     sizes = [file.byte_count for file in files.values()]
     total = sum(size for size in sizes if size) if files and all(s is not None for s in sizes) else None
@@ -107,6 +107,7 @@ def _files(asking: Asking, name: str, flows: TradeFiles, listing: Listing, known
     seconds = max(pace, total / ASSUMED_BYTES_A_SECOND) if total else pace
     late = sum((a.window.end - a.window.start).days for a in absences)
     notes = ["sizes are not listed: the line may be slower than the host"] if files and total is None else []
+    notes += [f"not all of it is listed: {error}"] if error else []
     notes += [f"{late} days are not there (yet)"] if late else []
     return Share(name, "trade files", len(files), total, seconds, "; ".join(notes))
 

@@ -15,7 +15,7 @@ from orchestration.sources.pairs import listed, split
 from orchestration.sources.trades import Layout, Side, TradeFile
 
 HOST = Host("bitget", ("api.bitget.com",), per_minute=600, burst=20)
-FILES = Host("bitget_files", ("img.bitgetimg.com",), per_minute=1200, burst=100)
+FILES = Host("bitget_files", ("img.bitgetimg.com",), per_minute=1200, burst=100, hides_missing=True)
 # To be confirmed on the first live run: the index and its path. It answers in a web page's tow, and may refuse who
 # is no browser.
 INDEX = Host("bitget_index", ("www.bitget.com",), per_minute=60, burst=5, connections=1)
@@ -142,7 +142,7 @@ EXCHANGE = Exchange(
     fetch_symbols,
     parse_symbols,
     server_time,
-    TradeFiles(FILES, LAYOUT, list_files, due, FIRST),
+    TradeFiles(FILES, LAYOUT, list_files, due, FIRST, has_silent_days=False),
     pair_of,
     is_default=False,
 )

@@ -55,6 +55,10 @@ class TradeFiles:
     list_files: Callable[[Http, Sequence[str], Window, datetime], Iterator[TradeFile]]
     due: Callable[[date], datetime]
     first: date | None = None
+    has_silent_days: bool = True
+    """whether a day without a trade has a file, an empty one"""
+    is_listed: bool = True
+    """whether `list_files` knows what is there; else it says where files should be"""
     estimate: Callable[[Http, str, Window, datetime], Iterator[Body]] | None = None
 
     @property

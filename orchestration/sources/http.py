@@ -44,6 +44,8 @@ class Host:
     connections: int = 4
     weight_header: str | None = None
     max_bytes: int = 64 * 2**20
+    hides_missing: bool = False
+    """a bucket that nobody may list says 403 (`<Error>` in XML) of what is not there"""
     refuses_with: int | None = None
     """the status by which who asks too fast is refused, for minutes: the host is then left alone for this run"""
 
@@ -331,6 +333,8 @@ class Http:
         if status == host.refuses_with:
             state.closed = f"{host.name} refuses this address (HTTP {status}): asked too fast, or blocked from here"
             raise SourceError(f"{host.name} {url}: {state.closed}; {LATER}", status=status)
+        if status == 403 and host.hides_missing and b"<Error>" in content[:300]:
+            raise SourceError(f"{host.name} {url}: not there (HTTP 403, as this bucket says it)", status=404)
         if status == 451 or (status == 403 and is_html):
             return self._leave_mirror(host, state, mirror, status), None
         if status == 418:

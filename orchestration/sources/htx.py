@@ -170,7 +170,7 @@ EXCHANGE = Exchange(
     fetch_symbols,
     parse_symbols,
     server_time,
-    TradeFiles(ARCHIVE, LAYOUT, list_files, due, TREES[0].first),
+    TradeFiles(ARCHIVE, LAYOUT, list_files, due, TREES[0].first, has_silent_days=False),
     pair_of,
     is_default=False,
 )

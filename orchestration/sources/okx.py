@@ -210,7 +210,7 @@ EXCHANGE = Exchange(
     fetch_symbols,
     parse_symbols,
     server_time,
-    TradeFiles(ARCHIVE, LAYOUT, list_files, due, first=FIRST_DAY, estimate=fetch_estimate),
+    TradeFiles(ARCHIVE, LAYOUT, list_files, due, first=FIRST_DAY, estimate=fetch_estimate, is_listed=False),
     pair_of,
     is_default=False,
 )
