@@ -31,6 +31,7 @@ DAY = date(2025, 6, 14)
 SHA = "0f" * 32
 USD = pa.decimal128(38, 8)
 D = Decimal
+BUCKETS = ("below_1k", "from_1k", "from_10k", "from_100k")
 
 # A valid row of every suite; `{}` in a key is replaced by the number of the row, so that keys differ.
 VALID: dict[str, dict[str, Any]] = {
@@ -64,9 +65,16 @@ VALID: dict[str, dict[str, Any]] = {
         "utc_date": DAY,
         **{
             f"{bucket}_{measure}": value
-            for bucket in ("below_1k", "from_1k", "from_10k", "from_100k")
+            for bucket in BUCKETS
             for measure, value in (("count", 3), ("volume_quote", D("31.5")), ("taker_buy_quote", D("10.5")))
         },
+    },
+    "raw_taker_estimates": {
+        "exchange": "okx",
+        "asset": "X{}",
+        "utc_date": DAY,
+        "taker_buy_base": D("1.5"),
+        "taker_sell_base": D("0"),
     },
     "raw_stablecoins": {
         "stablecoin_id": "{}",
@@ -269,15 +277,19 @@ BROKEN: dict[str, list[tuple[dict[str, Any], set[str]]]] = {
         ({"symbol": "a/../b"}, {"symbol"}),
         ({"utc_date": date(2025, 7, 1)}, {"utc_date"}),
         ({"utc_date": date(1970, 1, 1)}, {"utc_date"}),
-        *(({f"{bucket}_count": -1}, {f"{bucket}_count"}) for bucket in ("below_1k", "from_1k", "from_10k", "from_100k")),
-        *(
-            ({f"{bucket}_taker_buy_quote": D("-1")}, {f"{bucket}_taker_buy_quote"})
-            for bucket in ("below_1k", "from_1k", "from_10k", "from_100k")
-        ),
-        *(
-            ({f"{bucket}_taker_buy_quote": D("40")}, {f"is_{bucket}_within_volume"})
-            for bucket in ("below_1k", "from_1k", "from_10k", "from_100k")
-        ),
+        *(({f"{bucket}_count": -1}, {f"{bucket}_count"}) for bucket in BUCKETS),
+        *(({f"{bucket}_taker_buy_quote": D("-1")}, {f"{bucket}_taker_buy_quote"}) for bucket in BUCKETS),
+        *(({f"{bucket}_taker_buy_quote": D("40")}, {f"is_{bucket}_within_volume"}) for bucket in BUCKETS),
+        ({"body_sha256": "x"}, {"body_sha256"}),
+    ],
+    "raw_taker_estimates": [
+        ({"exchange": "OKX"}, {"exchange"}),
+        ({"asset": "a/../b"}, {"asset"}),
+        ({"asset": ""}, {"asset"}),
+        ({"utc_date": date(2025, 7, 1)}, {"utc_date"}),
+        ({"utc_date": date(1970, 1, 1)}, {"utc_date"}),
+        ({"taker_buy_base": D("-1")}, {"taker_buy_base"}),
+        ({"taker_sell_base": D("-0.000000000001")}, {"taker_sell_base"}),
         ({"body_sha256": "x"}, {"body_sha256"}),
     ],
     "raw_stablecoins": [

@@ -19,6 +19,7 @@ from orchestration.expectations import (
     raw_stablecoin_supplies,
     raw_stablecoin_totals,
     raw_stablecoins,
+    raw_taker_estimates,
 )
 from orchestration.expectations.suite import Suite
 
@@ -28,6 +29,7 @@ SUITES: dict[str, Suite] = {
         raw_spot_flows,
         raw_spot_symbols,
         raw_spot_trade_sizes,
+        raw_taker_estimates,
         raw_stablecoins,
         raw_stablecoin_totals,
         raw_stablecoin_supplies,
