@@ -29,10 +29,11 @@ COINBASE, KRAKEN, UPBIT = "api.exchange.coinbase.com", "api.kraken.com", "api.up
 OKX, BYBIT, KUCOIN, GATE = "www.okx.com", "api.bybit.com", "api.kucoin.com", "api.gateio.ws"
 SPOT, FUTURES, US, POLONIEX = "data-api.binance.vision", "fapi.binance.com", "api.binance.us", "api.poloniex.com"
 HTX, BITGET = "api.huobi.pro", "api.bitget.com"
+BITSTAMP, CRYPTO_COM = "www.bitstamp.net", "api.crypto.com"
 PAPRIKA, GECKO = "api.coinpaprika.com", "api.coingecko.com"
 EXCHANGE = {COINBASE: "coinbase", KRAKEN: "kraken", UPBIT: "upbit", OKX: "okx", BYBIT: "bybit", KUCOIN: "kucoin"}
 EXCHANGE |= {GATE: "gate", SPOT: "binance", "api.binance.com": "binance", FUTURES: "binance_usdm", US: "binance_us"}
-EXCHANGE |= {POLONIEX: "poloniex"}
+EXCHANGE |= {POLONIEX: "poloniex", BITSTAMP: "bitstamp", CRYPTO_COM: "crypto_com"}
 
 
 @dataclass
@@ -99,6 +100,9 @@ SHAPES = [
     ("coinbase_exchange/book_l3.json", COINBASE, "/products/BTC-USD/book", {"level": 3}),
     ("coinbase_exchange/ticker.json", COINBASE, "/products/BTC-USD/ticker", {}),
     ("upbit/market_all.json", UPBIT, "/v1/market/all", {}),
+    ("bitstamp/transactions_btcusd_hour.json", BITSTAMP, "/api/v2/transactions/btcusd/", {"time": "day"}),
+    ("bitstamp/trading-pairs-info.json", BITSTAMP, "/api/v2/trading-pairs-info/", {}),
+    ("cryptocom/get-trades.json", CRYPTO_COM, "/exchange/v1/public/get-trades", {"instrument_name": "BTC_USDT"}),
     ("okx/instruments_spot.json", OKX, "/api/v5/public/instruments", {"instType": "SPOT"}),
     ("okx/tickers.json", OKX, "/api/v5/market/tickers", {"instType": "SPOT"}),
     ("okx/history-trades.json", OKX, "/api/v5/market/history-trades", {"instId": "BTC-USDT"}),
@@ -259,6 +263,16 @@ TEXTS = [
     ("coinbase_exchange/trades.json", "*.price *.size", EIGHT),
     ("coinbase_exchange/trades.json", "*.time", r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}Z"),
     ("coinbase_exchange/book_l3.json", "bids.*.0 bids.*.1 asks.*.0 asks.*.1", SHORT),
+    ("bitstamp/transactions_btcusd_hour.json", "*.price", r"\d+\.\d\d"),
+    ("bitstamp/transactions_btcusd_hour.json", "*.amount", EIGHT),
+    ("bitstamp/transactions_btcusd_hour.json", "*.date", r"1\d{9}"),
+    ("bitstamp/transactions_btcusd_hour.json", "*.type", "[01]"),
+    ("bitstamp/trading-pairs-info.json", "*.url_symbol", "[a-z0-9]+"),
+    ("bitstamp/trading-pairs-info.json", "*.trading", "Enabled|Disabled"),
+    ("cryptocom/get-trades.json", "result.data.*.p result.data.*.q", r"\d+\.\d{6}"),
+    ("cryptocom/get-trades.json", "result.data.*.t", r"1\d{12}"),
+    ("cryptocom/get-trades.json", "result.data.*.tn", r"1\d{18}"),
+    ("cryptocom/get-trades.json", "result.data.*.s", "BUY|SELL"),
     ("kraken/Trades.json", "result.XXBTZUSD.*.0", r"\d+\.\d{5}"),
     ("kraken/Trades.json", "result.XXBTZUSD.*.1", EIGHT),
     ("kraken/Trades.json", "result.XXBTZUSD.*.2", r"1\d{9}(\.\d{1,6}[1-9])?"),
@@ -404,6 +418,30 @@ def okx_day(servers: Servers, name: str, day_ms: int) -> list[Seen]:
     return found[::-1]
 
 
+def bitstamp_day(servers: Servers, name: str, day_ms: int) -> list[Seen]:
+    """One page of the last day, which is all there is. Whole seconds."""
+    rows = servers.get(BITSTAMP, f"/api/v2/transactions/{name.replace('/', '').lower()}/", time="day")
+    assert day_ms == NOW_MS - DAY
+    return [
+        Seen(int(r["tid"]), int(r["date"]) * 10**6, Decimal(r["price"]), Decimal(r["amount"]), r["type"] == "0")
+        for r in rows[::-1]
+    ]
+
+
+def crypto_com_day(servers: Servers, name: str, day_ms: int) -> list[Seen]:
+    """Backwards by `end_ts` in nanoseconds, of which no two trades share one."""
+    symbol, end, found = name.replace("/", "_"), (day_ms + DAY) * 10**6, []
+    query = {"instrument_name": symbol, "count": 7, "start_ts": day_ms * 10**6}
+    while rows := servers.get(CRYPTO_COM, "/exchange/v1/public/get-trades", **query, end_ts=end)["result"]["data"]:
+        assert len(found) < 7 * PAGES, "the pages do not end"
+        for row in rows:
+            assert row["t"] == int(row["tn"]) // 10**6 and row["i"] == symbol
+            price, size = Decimal(row["p"]), Decimal(row["q"])
+            found.append(Seen(int(row["d"]), int(row["tn"]) // 1000, price, size, row["s"] == "BUY"))
+        end = int(rows[-1]["tn"])
+    return found[::-1]
+
+
 def gate_rows(rows: list[dict]) -> list[Seen]:
     found = []
     for row in rows:
@@ -490,6 +528,7 @@ DAYS = [
     ("coinbase", coinbase_day, ["BTC/USD", "SOL/USD"]),
     ("kraken", kraken_day, ["BTC/USD", "DOGE/USD", "ETH/EUR"]),
     ("upbit", upbit_day, ["BTC/KRW", "XRP/KRW"]),
+    ("crypto_com", crypto_com_day, ["BTC/USDT", "SOL/USDT"]),
     ("okx", okx_day, ["BTC/USDT", "DOGE/USDT"]),
     ("gate", gate_day, ["BTC/USDT", "ADA/USDT"]),
     ("binance", binance_day, ["BTC/USDT", "ETH/BTC"]),
@@ -510,6 +549,41 @@ def test_pages_of_a_day_hold_each_trade_once_and_sum_to_the_bar(
         assert [trade.taker_bought for trade in found] == truth.labelled_buys.tolist()
         assert [trade.time_us // 1000 for trade in found] == (truth.times_us // 1000).tolist()
         assert sums_of(found) == bar_of(market.bars(exchange, name, "1d"), day_ms)
+
+
+def test_bitstamp_has_the_trades_of_the_last_day_and_no_others(servers: Servers) -> None:
+    for name in ("BTC/USD", "SOL/USD"):
+        found = bitstamp_day(servers, name, NOW_MS - DAY)
+        truth = servers.market.trades("bitstamp", name, NOW_MS - DAY, NOW_MS)
+        assert [trade.trade_id for trade in found] == truth.ids.tolist() and found
+        assert [trade.time_us // 10**6 for trade in found] == (truth.times_us // 10**6).tolist()
+        assert sums_of(found) == bar_of(servers.market.bars("bitstamp", name, "1d"), NOW_MS - DAY)
+    day, hour, minute = (
+        servers.get(BITSTAMP, "/api/v2/transactions/btcusd/", time=time) for time in ("day", "hour", "minute")
+    )
+    assert day[: len(hour)] == hour and hour[: len(minute)] == minute
+    assert len(day) > len(hour) and all(int(row["date"]) >= NOW_MS // 1000 - 3600 for row in hour)
+    assert servers.get(BITSTAMP, "/api/v2/transactions/btcusd/") == hour, "an hour, where nothing is said"
+
+
+def test_crypto_com_has_times_in_any_unit_and_a_week_at_most(servers: Servers) -> None:
+    def trades(**query: Any) -> Any:
+        return servers.get(CRYPTO_COM, "/exchange/v1/public/get-trades", instrument_name="ETH_USDT", **query)
+
+    rows = trades(count=150, start_ts=(NOW_MS - 7 * DAY) * 10**6, end_ts=NOW_MS * 10**6)["result"]["data"]
+    assert len(rows) == 150 and rows == trades(count=999, start_ts=NOW_MS - 7 * DAY)["result"]["data"]
+    assert trades()["result"]["data"] == rows[:25], "25 of the last day, where nothing is said"
+    third = int(rows[3]["tn"])
+    assert trades(end_ts=third)["result"]["data"][0] == rows[4], "the end is excluded"
+    assert trades(end_ts=third + 1, count=1)["result"]["data"] == [rows[3]]
+    assert trades(start_ts=third, count=150)["result"]["data"] == rows[:4], "the start is included"
+    assert trades(start_ts=NOW_MS - 8 * DAY)["code"] == 40005
+    candles = servers.get(
+        CRYPTO_COM, "/exchange/v1/public/get-candlestick", instrument_name="ETH_USDT", timeframe="1D", count=3
+    )["result"]["data"]
+    assert [row["t"] for row in candles] == [NOW_MS - i * DAY for i in (3, 2, 1)]
+    bars = servers.market.bars("crypto_com", "ETH/USDT", "1d")
+    assert [Decimal(row["v"]) for row in candles] == [bar_of(bars, row["t"])["base"] for row in candles]
 
 
 @pytest.mark.parametrize(("exchange", "name"), [("binance", "ETH/BTC"), ("upbit", "BTC/KRW"), ("kraken", "BTC/USD")])
@@ -880,6 +954,10 @@ ERRORS = [
     (KRAKEN, "/0/public/Trades", {"pair": "NOPE"}, 200, '{"error":["EQuery:Unknown asset pair"]}'),
     (KRAKEN, "/0/public/Trades", {}, 200, '{"error":["EGeneral:Invalid arguments"]}'),
     (UPBIT, "/v1/trades/ticks", {"market": "KRW-NOPE"}, 404, '{"error":{"name":404,"message":"Code not found"}}'),
+    (BITSTAMP, "/api/v2/transactions/nopeusd/", {}, 404, '{"status":"error","reason":"Market not found."'),
+    (BITSTAMP, "/api/v2/transactions/btcusd/", {"time": "year"}, 400, '{"status":"error","reason":"Invalid time."'),
+    (CRYPTO_COM, "/exchange/v1/public/get-trades", {"instrument_name": "NOPE_USDT"}, 200, '"code":40004,'),
+    (CRYPTO_COM, "/exchange/v1/public/get-trades", {"instrument_name": "BTC_USDT", "count": "x"}, 200, '"code":40004,'),
     (OKX, "/api/v5/market/history-trades", {"instId": "NOPE-USDT"}, 200, '"code":"51001"'),
     (OKX, "/api/v5/public/instruments", {}, 400, '{"code":"50014","msg":"Parameter instType can not be empty."'),
     (BYBIT, "/v5/market/recent-trade", {"category": "spot", "symbol": "NOPE"}, 200, '{"retCode":10001,"retMsg":"Not'),
@@ -921,6 +999,8 @@ LIMITS = [
     (COINBASE, "/time", {}, 15, 429, '{"message":"Public rate limit exceeded"}'),
     (KRAKEN, "/0/public/Time", {}, 15, 200, '{"error":["EGeneral:Too many requests"]}'),
     (UPBIT, "/v1/orderbook", {"markets": "KRW-BTC"}, 10, 429, '{"error":{"name":"too_many_requests"'),
+    (BITSTAMP, "/api/v2/transactions/btcusd/", {"time": "minute"}, 400, 429, '{"status":"error","reason":"Request'),
+    (CRYPTO_COM, "/exchange/v1/public/get-instruments", {}, 100, 429, '{"id":-1,"method":"public/get-instruments",'),
     (OKX, "/api/v5/market/history-trades", {"instId": "BTC-USDT", "limit": 1}, 20, 429, None),
     (OKX, "/api/v5/rubik/stat/taker-volume", RUBIK, 5, 429, None),
     (BYBIT, "/v5/market/time", {}, 600, 403, "403, access too frequent"),
@@ -1012,6 +1092,14 @@ def test_nothing_is_later_than_now(servers: Servers) -> None:
         "kraken trades": int(servers.get(KRAKEN, "/0/public/Trades", pair="XBTUSD")["result"]["last"]) // 10**6,
         "kraken bars": servers.get(KRAKEN, "/0/public/OHLC", pair="XBTUSD", interval=60)["result"]["last"] * 1000,
         "upbit": servers.get(UPBIT, "/v1/trades/ticks", market="KRW-BTC")[0]["timestamp"],
+        "bitstamp": int(servers.get(BITSTAMP, "/api/v2/transactions/btcusd/", time="day")[0]["date"]) * 1000,
+        "crypto.com": servers.get(
+            CRYPTO_COM,
+            "/exchange/v1/public/get-trades",
+            instrument_name="BTC_USDT",
+            start_ts=NOW_MS - DAY,
+            end_ts=NOW_MS + DAY,
+        )["result"]["data"][0]["t"],
         "okx": int(servers.get(OKX, "/api/v5/market/trades", instId="BTC-USDT")["data"][0]["ts"]),
         "okx candles": int(
             servers.get(OKX, "/api/v5/market/candles", instId="BTC-USDT", bar="1H", after=NOW_MS + DAY)["data"][0][0]
@@ -1060,6 +1148,11 @@ def test_delisted_pairs_vanish_where_the_exchange_hides_them(generated: Generate
     def ended(exchange: str) -> list[str]:
         return [name for name, listing in generated.listings(exchange).items() if listing.end]
 
+    bitstamp = {row["name"]: row["trading"] for row in servers.get(BITSTAMP, "/api/v2/trading-pairs-info/")}
+    assert {name for name, trading in bitstamp.items() if trading == "Disabled"} == set(ended("bitstamp"))
+    crypto_com = servers.get(CRYPTO_COM, "/exchange/v1/public/get-instruments")["result"]["data"]
+    names = {row["display_name"] for row in crypto_com}
+    assert names and not names & set(ended("crypto_com"))
     coinbase = {row["id"]: row["status"] for row in servers.get(COINBASE, "/products")}
     for name in ended("coinbase"):
         assert coinbase[name.replace("/", "-")] == "delisted"

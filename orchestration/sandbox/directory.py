@@ -50,6 +50,8 @@ ENTRIES = (
     Entry("coinbase", ("api.exchange.coinbase.com",), "coinbase:Coinbase"),
     Entry("kraken", ("api.kraken.com",), "kraken:Kraken"),
     Entry("upbit", ("api.upbit.com",), "upbit:Upbit"),
+    Entry("bitstamp", ("www.bitstamp.net",), "bitstamp:Bitstamp"),
+    Entry("crypto_com", ("api.crypto.com",), "crypto_com:CryptoCom"),
     Entry("poloniex", ("api.poloniex.com",), "poloniex:Poloniex"),
     Entry("coinpaprika", ("api.coinpaprika.com",), "coinpaprika:CoinPaprika"),
     Entry("defillama", ("stablecoins.llama.fi", "api.llama.fi"), "static:StaticBodies"),

@@ -19,12 +19,21 @@ from .universe import DAY_0
 
 ONE = 10**8  # one dollar, or one unit of a quote asset
 # The exchanges of this market that Bitwise found to report real volume (report to the SEC of 2019-03).
-TRUSTED = frozenset({"binance", "coinbase", "kraken", "poloniex"})
+TRUSTED = frozenset({"binance", "coinbase", "kraken", "bitstamp", "poloniex"})
 CLASSES = {"coin": "altcoin", "wrapped": "wrapped_or_staked"}
 GROUPS = {"bitcoin": "BTC", "ether": "ETH", "altcoin": "ALT", "stablecoin": "STABLE"}
 # How an exchange writes a pair; Binance and its like write base and quote together.
 SPELLINGS = {"okx": "{0}-{1}", "kucoin": "{0}-{1}", "gate": "{0}_{1}", "poloniex": "{0}_{1}"}
-SPELLINGS |= {"htx": "{0}-{1}", "coinbase": "{0}-{1}", "upbit": "{1}-{0}"}
+SPELLINGS |= {"htx": "{0}-{1}", "coinbase": "{0}-{1}", "upbit": "{1}-{0}", "crypto_com": "{0}_{1}"}
+TICKERS = {"kraken": {"BTC": "XBT", "DOGE": "XDG"}}
+LOWER_CASE = frozenset({"bitstamp"})
+
+
+def spelled(exchange: str, base: str, quote: str) -> str:
+    """The symbol of a pair, as the exchange calls it."""
+    own = TICKERS.get(exchange, {})
+    symbol = SPELLINGS.get(exchange, "{0}{1}").format(own.get(base, base), own.get(quote, quote))
+    return symbol.lower() if exchange in LOWER_CASE else symbol
 
 
 def books_of(market: GeneratedMarket, exchanges: Iterable[str] | None) -> Iterator[tuple[str, Listing, Bars]]:
@@ -154,7 +163,7 @@ class Ledger:
         closes = np.array([int(tick) / 10**bars.price_decimals for tick in bars.close])
         return Book(
             exchange=exchange,
-            symbol=SPELLINGS.get(exchange, "{0}{1}").format(listing.base, listing.quote),
+            symbol=spelled(exchange, listing.base, listing.quote),
             base=listing.base,
             quote=listing.quote,
             expected=expected,

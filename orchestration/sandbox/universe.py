@@ -305,6 +305,8 @@ bitget       USDT 0.09 0.60 2020-01-01
 coinbase     USD  0.16 0.40 2020-01-01
 kraken       USD  0.06 0.40 2020-01-01
 upbit        KRW  0.20 0.35 2020-01-01
+bitstamp     USD  0.03 0.30 2020-01-01
+crypto_com   USDT 0.05 0.40 2020-01-01
 binance_us   USDT 0.02 0.35 2020-01-01
 poloniex     USDT 0.01 0.35 2020-01-01
 """
@@ -326,7 +328,7 @@ binance_us USD  10 0.80 2020-01-01 2023-07-17
 poloniex   BTC  6  0.05 2020-01-01
 """
 # Dollars against tether, where dollars are traded.
-DOLLAR_EXCHANGES = ("coinbase", "kraken")
+DOLLAR_EXCHANGES = ("coinbase", "kraken", "bitstamp")
 ALWAYS_LISTED = 8
 
 
