@@ -12,16 +12,21 @@ from orchestration.sources import (
     binance,
     binance_us,
     bitget,
+    bitstamp,
     bybit,
+    coinbase,
     coingecko,
     coinmetrics,
+    crypto_com,
     defillama,
     fred,
     gate,
     htx,
+    kraken,
     kucoin,
     okx,
     poloniex,
+    upbit,
 )
 from orchestration.sources.body import Body, Parsed
 from orchestration.sources.exchange import Exchange, Klines
@@ -60,6 +65,11 @@ EXCHANGES: dict[str, Exchange] = {
     "gate": gate.EXCHANGE,
     "htx": htx.EXCHANGE,
     "bitget": bitget.EXCHANGE,
+    "coinbase": coinbase.EXCHANGE,
+    "kraken": kraken.EXCHANGE,
+    "upbit": upbit.EXCHANGE,
+    "bitstamp": bitstamp.EXCHANGE,
+    "crypto_com": crypto_com.EXCHANGE,
 }
 
 
