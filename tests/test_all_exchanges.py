@@ -12,6 +12,7 @@ from pathlib import Path
 
 import duckdb
 import pyarrow as pa
+import pyarrow.compute as pc
 import pytest
 
 from orchestration.asking.pages import FIRST_DAYS
@@ -60,9 +61,9 @@ def validator() -> Iterator[Validator]:
         yield Validator.start()
 
 
-def settings_of(data: Path, url: str, *exchanges: str) -> Settings:
+def settings_of(data: Path, url: str, *exchanges: str, start: date = START) -> Settings:
     data.mkdir(exist_ok=True)
-    return Settings("sandbox", data, start=START, exchanges=exchanges, upstreams=url, allow_noncommercial=True)
+    return Settings("sandbox", data, start=start, exchanges=exchanges, upstreams=url, allow_noncommercial=True)
 
 
 def load(settings: Settings, validator: Validator, end: date, run_id: str) -> tuple[list[dict], list[dict]]:
@@ -83,9 +84,9 @@ def stored(settings: Settings) -> pa.Table:
         ).to_arrow_table()
 
 
-def true_flows(now: date, exchanges: list[str]) -> pa.Table:
+def true_flows(now: date, exchanges: list[str], start: date = START) -> pa.Table:
     """By the labels that the exchanges write."""
-    return flow_table(Ledger(GeneratedMarket(now=now, size=SIZE), exchanges, START, as_labelled=True))
+    return flow_table(Ledger(GeneratedMarket(now=now, size=SIZE), exchanges, start, as_labelled=True))
 
 
 def compare(flows: pa.Table, truth: pa.Table) -> dict[str, dict]:
@@ -202,3 +203,57 @@ def test_marts_and_coverage_hold_every_exchange(tmp_path: Path):
             "file_sha256 <> body_sha256"
         ).fetchall()
         assert two[0][0] > 20, "each of OKX's days names the two files that it was read from"
+
+
+def of_okx(flows: pa.Table) -> pa.Table:
+    return flows.filter(pc.equal(flows["exchange"], "okx"))
+
+
+def test_a_late_file_comes_later_a_missing_one_is_given_up_a_replaced_one_is_read_again(tmp_path: Path, validator):
+    """OKX's UTC day needs two files: that of 2023-01-25 is one of the 24th and the 25th."""
+    data, late = tmp_path / "data", [date(2023, 1, 24), date(2023, 1, 25)]
+    with sandbox(date(2023, 1, 30), "--faults", "okx:missing:*2023-01-25.zip") as url:
+        settings = settings_of(data, url, "okx", start=date(2023, 1, 21))
+        gaps, absences = load(settings, validator, date(2023, 1, 30), "late")
+        truth = true_flows(date(2023, 1, 30), ["okx"], date(2023, 1, 21))
+        found = compare(stored(settings), truth)["okx"]
+        newest = [
+            day for day in days(START, date(2023, 1, 30)) if EXCHANGES["okx"].flows.due(day) > datetime(2023, 1, 30)
+        ]
+        assert gaps == [] and found["different"] == found["extra"] == 0
+        assert found["lacking"] == [*late, *newest], "what is late is lacking, and nothing else but what is not due"
+        assert {a["reason"] for a in absences} == {"not_published_yet"}
+        # It comes: the next run reads those days and no others.
+        told(url, "faults", {"faults": []})
+        gaps, _ = load(settings, validator, date(2023, 1, 30), "came")
+        assert gaps == [] and compare(stored(settings), truth)["okx"]["lacking"] == newest
+        asked = [path for path in told(url, "log")["requests"]["static.okx.com"] if "allspot" in path]
+        assert {path.rpartition("trades-")[2][:10] for path in asked} >= {"2023-01-24", "2023-01-25", "2023-01-26"}
+
+        # Replaced in place, a row less: its tag tells, and both of its days are read again; then it is mended.
+        before = of_okx(stored(settings))
+        told(url, "faults", {"faults": ["okx:replaced:*2023-01-26.zip"]})
+        load(settings, validator, date(2023, 1, 30), "replaced")
+        assert told(url, "log")["fault_kinds"].get("replaced", 0) >= 1
+        replaced = compare(of_okx(stored(settings)), truth)["okx"]
+        assert replaced["different"] == 1 and replaced["lacking"] == newest
+        told(url, "faults", {"faults": []})
+        load(settings, validator, date(2023, 1, 30), "mended")
+        assert of_okx(stored(settings)).sort_by("utc_date").num_rows == before.num_rows
+        assert compare(stored(settings), truth)["okx"]["different"] == 0
+    with duckdb.connect(str(settings.warehouse_path), read_only=True) as con:
+        assert con.execute("SELECT count(*) FROM raw.spot_flows_history").fetchall() == [(2,)], "both states are kept"
+
+
+def test_what_never_comes_is_missing_and_not_asked_for_for_ever(tmp_path: Path, validator: Validator):
+    lost = [date(2023, 1, 24), date(2023, 1, 25)]
+    with sandbox(NOW, "--faults", "okx:missing:*2023-01-25.zip") as url:
+        settings = settings_of(tmp_path / "data", url, "okx", start=date(2023, 1, 21))
+        gaps, absences = load(settings, validator, NOW, "first")
+        assert gaps == [], "the upstream says that it is not there: coverage, not a gap"
+        said = {a["reason"]: a for a in absences}
+        assert {day for day in days(said["file_missing"]["start_date"], said["file_missing"]["end_date"])} <= set(lost)
+        told(url, "faults", {"faults": ["okx:missing:*2023-01-25.zip"]})
+        load(settings, validator, NOW, "second")
+        asked = told(url, "log")["requests"].get("static.okx.com", {})
+        assert not [path for path in asked if "2023-01-25" in path]

@@ -305,14 +305,22 @@ def _in_rows(turn: Turn, change: fault_rows.Change) -> Reply:
         return _changed(turn.reply(), change, turn.chance)
     checksum = turn.reply()
     file = turn.ask(replace(turn.request, path=turn.request.path.removesuffix(suffix)))
-    digest = hashlib.sha256(_changed(file, change, turn.chance).body).hexdigest().encode()
-    return replace(checksum, body=re.sub(rb"\b[0-9a-f]{64}\b", digest, checksum.body))
+    changed = _changed(file, change, turn.chance).body
+    told = re.search(rb"\b[0-9a-f]{32,64}\b", checksum.body)
+    if told is None:
+        raise DoesNotApply("not a checksum")
+    digest = hashlib.new("md5" if len(told[0]) == 32 else "sha256", changed).hexdigest().encode()
+    return replace(checksum, body=checksum.body.replace(told[0], digest))
 
 
 def _changed(reply: Reply, change: fault_rows.Change, chance: random.Random) -> Reply:
     rows = fault_rows.opened(reply.body)
     change(rows, chance)
-    return replace(reply, body=rows.close(rows))
+    body = rows.close(rows)
+    # A bucket's tag is that of what it holds.
+    tag = f'"{hashlib.md5(body).hexdigest()}"'
+    headers = [(name, tag if name == "ETag" else value) for name, value in reply.headers]
+    return replace(reply, body=body, headers=headers)
 
 
 def _rows(name: str, says: str, change: fault_rows.Change, passes: bool = True) -> None:
