@@ -13,6 +13,8 @@ from collections.abc import Callable, Sequence
 from orchestration.archive import Archive, Asked
 from orchestration.asking.bars import ask_bars
 from orchestration.asking.context import Asking, Known, Progress, listing_of
+from orchestration.asking.estimates import DATASET as ESTIMATES
+from orchestration.asking.estimates import ask_estimates
 from orchestration.asking.files import ask_files
 from orchestration.asking.pages import ask_pages
 from orchestration.asking.services import ask_service
@@ -172,6 +174,8 @@ class Ingest:
         known = known_of(self._warehouse, name, isinstance(exchange.flows, TradeFiles))
         # Flows of symbols that nobody knows would be lost: who is asked for flows says what it lists, too.
         streams = ["spot_symbols", *([flows_of(name)] if "spot_flows" in datasets else [])]
+        has_estimates = exchange.estimates is not None and {"spot_flows", ESTIMATES} <= datasets
+        streams += [ESTIMATES] if has_estimates else []
         for stream in streams:
             self._open[stream] = self._open.get(stream, 0) + 1
 
@@ -181,13 +185,18 @@ class Ingest:
             self._queue.put("spot_symbols")
             if flows_of(name) not in streams:
                 return
+            unpublished: list[Window] = []
             if isinstance(exchange.flows, Klines):
                 ask_bars(self._asking, name, exchange, known, listing)
             elif isinstance(exchange.flows, TradeFiles):
-                ask_files(self._asking, name, exchange, known, listing)
+                unpublished = ask_files(self._asking, name, exchange, known, listing)
             else:
                 ask_pages(self._asking, name, exchange, known, listing)
             self._queue.put(flows_of(name))
+            if has_estimates:
+                # Of which days they are wanted is known once the files were asked for.
+                ask_estimates(self._asking, name, exchange, listing, unpublished)
+                self._queue.put(ESTIMATES)
 
         return self._guarded(ask)
 

@@ -3,6 +3,7 @@
     context.py   what they share: the run's window, what the warehouse knew before it was asked, where answers go
     bars.py      exchanges that sum takers' purchases themselves
     files.py     archives of trade files: download, reduce, say what is absent
+    estimates.py what exchanges say of days whose files are not there yet
     pages.py     APIs that reach a little way back
     services.py  data services that answer with their whole history
 

@@ -155,8 +155,8 @@ class _Files:
             return hashlib.file_digest(file, {32: "md5", 64: "sha256"}.get(len(told), "sha256")).hexdigest() == told
 
 
-def ask_files(asking: Asking, name: str, exchange: Exchange, known: Known, listing: Listing) -> None:
-    """Puts one answer per job, and what is absent."""
+def ask_files(asking: Asking, name: str, exchange: Exchange, known: Known, listing: Listing) -> list[Window]:
+    """Puts one answer per job, and what is absent. Returns the days that are not published yet."""
     flows = exchange.flows
     assert isinstance(flows, TradeFiles)
     jobs, absences, error = planned(asking, flows, known, listing)
@@ -166,6 +166,7 @@ def ask_files(asking: Asking, name: str, exchange: Exchange, known: Known, listi
         asking.lack(name, "spot_flows", "every symbol", listing.window, listing.error)
     for absence in absences:
         asking.lack(name, "spot_flows", absence.scope, absence.window, Absent(absence.message, absence.reason))
+    unpublished = [absence.window for absence in absences if absence.reason == "not_published_yet"]
     files = _Files(asking, name, flows)
     uses = _last_uses(jobs)
     asking.progress(name, 0, len(jobs))
@@ -176,13 +177,17 @@ def ask_files(asking: Asking, name: str, exchange: Exchange, known: Known, listi
         if asking.stop.is_set():
             return
         job = jobs[number]
-        asking.put(_answer(asking, name, exchange, files, job, listing.now, flows))
+        item = _answer(asking, name, exchange, files, job, listing.now, flows)
+        if item.error and item.error.reason == "not_published_yet":
+            unpublished.append(job.window)
+        asking.put(item)
         files.forget([file for file in job.files if uses[file.url] <= number])
         done += 1
         asking.progress(name, done, len(jobs))
 
     with ThreadPoolExecutor(flows.host.connections, thread_name_prefix=name) as pool:
         list(pool.map(ask, range(len(jobs))))
+    return unpublished
 
 
 def _last_uses(jobs: Sequence[FileJob]) -> dict[str, int]:

@@ -10,6 +10,7 @@ from orchestration.ingest import flows_of
 from orchestration.load import Loaded
 from orchestration.records import RECORDS, Record
 from orchestration.run import Run
+from orchestration.sources.registry import EXCHANGES
 
 OWNERS = ["team:data"]
 
@@ -19,11 +20,14 @@ FRESH = dg.FreshnessPolicy.time_window(fail_window=timedelta(days=3), warn_windo
 
 
 def raw_assets(months: dg.PartitionsDefinition, exchanges: Sequence[str]) -> list[dg.AssetsDefinition]:
-    """One asset for the flows of each of `exchanges`, one for each raw table."""
+    """One asset for the flows of each of `exchanges`, one for each raw table; that of estimates only where one of
+    the exchanges tells any: a step that has nothing to do would still cost every run its events."""
+    estimated = [name for name in exchanges if EXCHANGES[name].estimates]
     return [
         _asset("spot_symbols"),
         *(_exchange_asset(name, months) for name in exchanges),
         _flow_tables(exchanges),
+        *([_asset("taker_estimates", deps=[*map(flows_of, estimated)])] if estimated else []),
         _asset("stablecoins"),
         _asset("stablecoin_totals"),
         _asset("stablecoin_supplies", "stablecoin_chain_supplies", deps=["stablecoins"]),
@@ -139,7 +143,9 @@ def _asset(*tables: str, deps: list[str] | None = None) -> dg.AssetsDefinition:
 
     @dg.multi_asset(
         name=f"raw_{dataset}",
-        specs=[_spec(RECORDS[table], [dg.AssetKey(["raw", name]) for name in deps or []]) for table in tables],
+        specs=[
+            _spec(RECORDS[table], [dg.AssetKey(["raw", *name.split("/")]) for name in deps or []]) for table in tables
+        ],
         check_specs=[spec for key in keys.values() for spec in _check_specs(key)],
         required_resource_keys={"run"},
     )

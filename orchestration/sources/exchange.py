@@ -5,7 +5,7 @@ TradeFiles  an archive of every trade, reduced to days where it is read
 TradePages  an API that reaches a little way back: from the last trade seen on
 """
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 
@@ -59,11 +59,24 @@ class TradeFiles:
     """whether a day without a trade has a file, an empty one"""
     is_listed: bool = True
     """whether `list_files` knows what is there; else it says where files should be"""
-    estimate: Callable[[Http, str, Window, datetime], Iterator[Body]] | None = None
+    estimates: "Estimates | None" = None
 
     @property
     def side(self) -> Side:
         return self.layout.side
+
+
+@dataclass(frozen=True)
+class Estimates:
+    """What an exchange says of a day before its files are there, per asset and against all quote assets together.
+
+    `fetch_assets`: what it can tell of; `assets` reads that (upper case). `fetch(http, asset, window, now)` yields the
+    answer about an asset, nothing where no day of the window can be had; `parse` gives its TAKER_ESTIMATES."""
+
+    fetch_assets: Callable[[Http], Iterator[Body]]
+    assets: Callable[[Body], set[str]]
+    fetch: Callable[[Http, str, Window, datetime], Iterator[Body]]
+    parse: Callable[[Body], pa.Table]
 
 
 @dataclass(frozen=True)
@@ -81,12 +94,41 @@ class TradePages:
 
 
 @dataclass(frozen=True)
+class Series:
+    """More that is known of a symbol and UTC day: `table`, which is also the name of the dataset, and whom to ask.
+
+    `fetch(http, symbol, window, now)` yields bodies, oldest first. Each tells in its context the days that it answers
+    for (`start`, `end`, excluded); pages of one answer tell the same days. Days of the window that none answers for
+    are not there (yet). `parse` understands many bodies at once.
+
+    `first`: nothing is there from before that day. `most_symbols`: of those followed, so many are asked about (None:
+    all). `repull_days`: the newest days, asked for again by each run. `reach_days`: closed days that can be had.
+    `newest_days`: a run that does not name its first day asks for no more than these. `days_together`: of one
+    question. `requests_a_day`: for one symbol, where many days are asked for."""
+
+    table: str
+    host: Host
+    fetch: Callable[[Http, str, Window, datetime], Iterator[Body]]
+    parse: Callable[..., Parsed]
+    first: date
+    most_symbols: int | None = None
+    repull_days: int = 0
+    reach_days: int | None = None
+    newest_days: int | None = None
+    days_together: int | None = None
+    requests_a_day: float = 1.0
+
+
+@dataclass(frozen=True)
 class Exchange:
     """An exchange that publishes how much takers bought, per symbol and UTC day.
 
     `pair_of` splits a symbol as the exchange spells it into base and quote asset (upper case); None where it
     cannot. `server_time` reads the exchange's clock from the first body of `fetch_symbols`; None: it does not tell.
-    `is_default`: asked where nobody names the exchanges; the others cost so much that one asks for them by name."""
+    `is_default`: asked where nobody names the exchanges; the others cost so much that one asks for them by name.
+    `market`: what is traded; its tables are `<market>_symbols` and `<market>_flows`. `series`: what else is asked
+    for. `most_symbols`: only so many are followed, those with the greatest volume by `fetch_volumes` (quote volume of
+    the last day by symbol)."""
 
     host: Host
     fetch_symbols: Callable[[Http], Iterator[Body]]
@@ -95,3 +137,24 @@ class Exchange:
     flows: Klines | TradeFiles | TradePages
     pair_of: Callable[[str], tuple[str, str] | None] | None = None
     is_default: bool = True
+    market: str = "spot"
+    series: tuple[Series, ...] = ()
+    most_symbols: int | None = None
+    fetch_volumes: Callable[[Http], Mapping[str, float]] | None = None
+
+    @property
+    def symbols_table(self) -> str:
+        return f"{self.market}_symbols"
+
+    @property
+    def flows_table(self) -> str:
+        return f"{self.market}_flows"
+
+    @property
+    def tables(self) -> tuple[str, ...]:
+        """Whatever asking this exchange fills first: the names of its datasets."""
+        return (self.symbols_table, self.flows_table, *(series.table for series in self.series))
+
+    @property
+    def estimates(self) -> Estimates | None:
+        return self.flows.estimates if isinstance(self.flows, TradeFiles) else None

@@ -14,7 +14,7 @@ import pyarrow as pa
 from orchestration.records import TAKER_ESTIMATES
 from orchestration.sources.body import Body, Parsed, SourceError, Window, distinct
 from orchestration.sources.exact import amounts
-from orchestration.sources.exchange import Exchange, TradeFiles
+from orchestration.sources.exchange import Estimates, Exchange, TradeFiles
 from orchestration.sources.http import Host, Http, is_json
 from orchestration.sources.pairs import listed
 from orchestration.sources.trades import Layout, Side, TradeFile
@@ -122,6 +122,21 @@ def due(day: date) -> datetime:
     return datetime.combine(day + DAY, time()) + LAG
 
 
+def fetch_estimated(http: Http) -> Iterator[Body]:
+    """Yield the currencies of which taker volume is told."""
+    answer = http.get(HOST, "/api/v5/rubik/stat/trading-data/support-coin", wrong=_is_well)
+    yield Body("okx", "estimated_assets", answer.url, answer.status, answer.fetched_at, answer.content)
+
+
+def parse_estimated(body: Body) -> set[str]:
+    """Those of spot. Raises SourceError where the body is no such list."""
+    told = body.data.get("data") if isinstance(body.data, dict) else None
+    spot = told.get("spot") if isinstance(told, dict) else None
+    if not isinstance(spot, list) or not all(isinstance(name, str) for name in spot):
+        raise SourceError(f"{body.url}: {str(body.data)[:200]} instead of currencies", content=body.content)
+    return {name.upper() for name in spot}
+
+
 def fetch_estimate(http: Http, currency: str, window: Window, now: datetime) -> Iterator[Body]:
     """Yield what takers sold and bought of `currency` in each hour of the days of `window` that can be had in whole,
     against all quotes together; nothing where there is no such day.
@@ -205,12 +220,13 @@ def _ms(day: date) -> int:
     return (day - EPOCH.date()).days * 86_400_000
 
 
+ESTIMATES = Estimates(fetch_estimated, parse_estimated, fetch_estimate, parse_estimate)
 EXCHANGE = Exchange(
     HOST,
     fetch_symbols,
     parse_symbols,
     server_time,
-    TradeFiles(ARCHIVE, LAYOUT, list_files, due, first=FIRST_DAY, estimate=fetch_estimate, is_listed=False),
+    TradeFiles(ARCHIVE, LAYOUT, list_files, due, first=FIRST_DAY, estimates=ESTIMATES, is_listed=False),
     pair_of,
     is_default=False,
 )

@@ -120,6 +120,8 @@ def parse(bodies: Sequence[Body]) -> list[Parsed]:
     exchange = EXCHANGES[upstream]
     if dataset == "spot_flows":
         return [parse_flows(exchange)(*bodies)]
+    if dataset == "taker_estimates" and exchange.estimates:
+        return [Parsed({dataset: exchange.estimates.parse(body)}) for body in bodies]
     return [{"spot_symbols": exchange.parse_symbols}[dataset](body) for body in bodies]
 
 
