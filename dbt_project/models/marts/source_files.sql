@@ -5,6 +5,8 @@ cited as (
     union
     select body_sha256 from {{ ref('stg_spot_symbols') }}
     union
+    select body_sha256 from {{ ref('int_taker_estimates_kept') }}
+    union
     select body_sha256 from {{ ref('stg_stablecoins') }}
     union
     select body_sha256 from {{ ref('stg_stablecoin_totals') }}

@@ -1,6 +1,7 @@
 {#- Series that always arrive with their whole history may begin before the run does. -#}
 {%- set tables = {
     'spot_flows': 'raw_rows.utc_date between run.first_date and run.last_date',
+    'taker_estimates': 'raw_rows.utc_date <= run.last_date',
     'stablecoin_totals': 'raw_rows.utc_date <= run.last_date',
     'stablecoin_supplies': 'raw_rows.utc_date <= run.last_date',
     'stablecoin_chain_supplies': 'raw_rows.utc_date <= run.last_date',

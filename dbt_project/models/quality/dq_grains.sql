@@ -8,6 +8,7 @@
     'daily_stablecoin_ratio': ['utc_date'],
     'daily_stablecoin_supply': ['stablecoin_id', 'utc_date'],
     'daily_symbol_flows': ['exchange', 'symbol', 'utc_date'],
+    'daily_taker_estimates': ['exchange', 'base_asset', 'utc_date'],
     'published_headlines': ['run_id', 'definition_id', 'utc_date'],
     'run_info': ['run_id'],
     'source_files': ['body_sha256', 'url'],
