@@ -5,19 +5,19 @@ trade ids overlap, a second time to find those that repeat, and a third time whe
 """
 
 import hashlib
-import shutil
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, BinaryIO, cast
+from typing import TYPE_CHECKING
 
 from orchestration.sources.body import SourceError
 from orchestration.sources.trades import Layout
-from orchestration.trade_ids import SPILL_BYTES, FirstOnly, Held, Key, Overlaps
-from orchestration.trade_sums import DAY_US, Summer, Sums
+from orchestration.trade_groups import HOUR_US, Groups, grouped
+from orchestration.trade_ids import SPILL_BYTES, FirstOnly, Held, Overlaps
+from orchestration.trade_sums import Summer, Sums
 from orchestration.trade_text import Reader, Refusals, blocks
 
 if TYPE_CHECKING:
@@ -38,8 +38,6 @@ class Task:
     symbol: str | None = None
     covers: tuple[datetime, datetime] | None = None
     sha256: str | None = None
-    is_temporary: bool = False
-    """remove the file when it is reduced"""
 
 
 @dataclass
@@ -58,75 +56,71 @@ class Reduced:
 
 def reduce_file(task: Task, spill_bytes: int = SPILL_BYTES) -> Reduced:
     """Raises SourceError, and nothing else, for a file that cannot be read."""
-    with _local(task) as path:
-        byte_count = path.stat().st_size
-        sha256 = task.sha256 or _sha256(path)
-        overlaps = Overlaps()
-        summer, refused = _pass(task, path, overlaps, None)
-        dropped = 0
-        if overlaps.zones:
-            held = Held(overlaps.zones, spill_bytes)
-            for key, ids in _ids_of(task, path):
-                held.add(key, ids)
-            if repeated := held.repeated():
-                first_only = FirstOnly(repeated)
+    try:
+        with _local(task) as path:
+            byte_count = path.stat().st_size
+            sha256 = task.sha256 or _sha256(path)
+            overlaps = Overlaps()
+            summer, refused = _pass(task, path, overlaps, None)
+            first_only = _first_only(task, path, overlaps, spill_bytes) if overlaps.zones else None
+            if first_only:
                 summer, refused = _pass(task, path, None, first_only)
-                dropped = first_only.dropped_count
-    count = sum(day.all.count for day in summer.sums.values())
-    return Reduced(task.name, sha256, byte_count, summer.sums, count, dropped, refused)
+    except OSError as error:
+        # The file, or the disk on which ids are held.
+        raise SourceError(f"{task.name}: cannot be read ({type(error).__name__}: {error})") from None
+    sums = summer.sums
+    count = sum(day.all.count for day in sums.values())
+    return Reduced(task.name, sha256, byte_count, sums, count, first_only.dropped_count if first_only else 0, refused)
 
 
 def _pass(task: Task, path: Path, overlaps: Overlaps | None, first_only: FirstOnly | None) -> tuple[Summer, Refusals]:
     refused = Refusals()
-    reader = Reader(task.layout, task.name, task.covers, refused)
     summer = Summer(task.symbol)
-    for block in blocks(path, task.name):
-        frame = reader.read(block)
-        if overlaps and "id" in frame.columns:
-            for key, ids, _ in _by_key(frame, task.symbol):
-                overlaps.add(key, ids)
-        if first_only:
-            frame = _without_repeated(frame, task.symbol, first_only)
-        left_out = summer.add(frame)
-        if left_out is not None:
-            for row in frame.filter(left_out).iter_rows(named=True):
-                text = ",".join(str(cell) for cell in row.values())
-                refused.add(text, "its price or size is not above zero or has more than 38 digits")
+    for frame in _frames(task, path, refused):
+        if "id" in frame.columns and (overlaps or first_only):
+            groups, ids = _by_day(task, frame), frame["id"].to_numpy()
+            if overlaps:
+                for key, rows in groups.rows():
+                    overlaps.add(key, ids[rows])
+            if first_only:
+                frame = _without_repeated(frame, groups, ids, first_only)
+        summer.add(frame)
     return summer, refused
 
 
-def _ids_of(task: Task, path: Path) -> Iterator[tuple[Key, "np.ndarray"]]:
-    reader = Reader(task.layout, task.name, task.covers, Refusals())
+def _frames(task: Task, path: Path, refused: Refusals) -> Iterator["pl.DataFrame"]:
+    reader = Reader(task.layout, task.name, task.covers, refused)
     for block in blocks(path, task.name):
-        for key, ids, _ in _by_key(reader.read(block), task.symbol):
-            yield key, ids
+        frame = reader.read(block)
+        if len(frame):
+            yield frame
 
 
-def _by_key(frame: "pl.DataFrame", symbol: str | None) -> Iterator[tuple[Key, "np.ndarray", "np.ndarray | None"]]:
-    """(symbol and day, ids, row numbers or None for all) of a block."""
-    import numpy as np
-    import polars as pl
-
-    if not len(frame):
-        return
-    days = frame["time_us"] // DAY_US
-    if "symbol" not in frame.columns and days.min() == days.max():
-        yield (symbol or "", days[0]), frame["id"].to_numpy(), None
-        return
-    by = ["symbol", "day"] if "symbol" in frame.columns else ["day"]
-    grouped = frame.with_columns(days.alias("day")).with_row_index("row").group_by(by, maintain_order=True)
-    for *named, day, ids, rows in grouped.agg(pl.col("id"), pl.col("row")).iter_rows():
-        yield (named[0] if named else symbol or "", day), np.array(ids, np.int64), np.array(rows, np.int64)
+def _by_day(task: Task, frame: "pl.DataFrame") -> Groups:
+    return grouped(frame, task.symbol or "", task.layout.clock_hours * HOUR_US)
 
 
-def _without_repeated(frame: "pl.DataFrame", symbol: str | None, first_only: FirstOnly) -> "pl.DataFrame":
+def _first_only(task: Task, path: Path, overlaps: Overlaps, spill_bytes: int) -> FirstOnly | None:
+    """None where no id is there twice."""
+    with Held(overlaps.zones, spill_bytes) as held:
+        for frame in _frames(task, path, Refusals()):
+            ids = frame["id"].to_numpy()
+            for key, rows in _by_day(task, frame).rows():
+                held.add(key, ids[rows])
+        repeated = held.repeated()
+    return FirstOnly(repeated) if repeated else None
+
+
+def _without_repeated(
+    frame: "pl.DataFrame", groups: Groups, ids: "np.ndarray", first_only: FirstOnly
+) -> "pl.DataFrame":
     import numpy as np
 
     keep = np.ones(len(frame), bool)
-    for key, ids, rows in _by_key(frame, symbol):
-        kept = first_only.keep(key, ids)
+    for key, rows in groups.rows():
+        kept = first_only.keep(key, ids[rows])
         if kept is not None:
-            keep[slice(None) if rows is None else rows] = kept
+            keep[rows] = kept
     return frame if keep.all() else frame.filter(keep)
 
 
@@ -137,24 +131,31 @@ def _local(task: Task) -> Iterator[Path]:
         path = Path(task.place)
         if not path.is_file():
             raise SourceError(f"{task.name}: no file at {path}", status=404)
-        try:
-            yield path
-        finally:
-            if task.is_temporary:
-                path.unlink(missing_ok=True)
-        return
-    import fsspec
-
-    with tempfile.TemporaryDirectory(prefix="altflow-trades-") as folder:
-        path = Path(folder) / "file"
-        try:
-            with fsspec.open(task.place, "rb") as source, open(path, "wb") as copy:
-                shutil.copyfileobj(cast(BinaryIO, source), copy, 1 << 20)
-        except FileNotFoundError:
-            raise SourceError(f"{task.name}: no file at {task.place}", status=404) from None
-        except OSError as error:
-            raise SourceError(f"{task.name}: {task.place} cannot be read ({str(error)[:200]})") from None
         yield path
+        return
+    with tempfile.TemporaryDirectory(prefix="altflow-trades-") as folder:
+        yield _opened(task, Path(folder) / "file")
+
+
+def _opened(task: Task, copy: Path) -> Path:
+    """What lies at a URL, as a file on this machine."""
+    try:
+        import fsspec
+        from fsspec.implementations.local import LocalFileSystem
+
+        place, path = fsspec.core.url_to_fs(task.place)
+        if isinstance(place, LocalFileSystem):
+            if not place.isfile(path):
+                raise FileNotFoundError
+            return Path(path)
+        place.get_file(path, str(copy))
+    except FileNotFoundError:
+        raise SourceError(f"{task.name}: no file at {task.place}", status=404) from None
+    except Exception as error:
+        # Each kind of storage has errors of its own; a missing library (s3fs, aiohttp) is named in its message.
+        why = f"{type(error).__name__}: {str(error)[:200]}"
+        raise SourceError(f"{task.name}: {task.place} cannot be read ({why})") from None
+    return copy
 
 
 def _sha256(path: Path) -> str:

@@ -1,20 +1,24 @@
 """Which trades of a file are there twice, without holding the ids of those that stand in order.
 
-An id counts within its symbol and UTC day: some upstreams begin at 1 every day, and a month's file holds them all.
+An id counts within its symbol and day: some upstreams begin at 1 every day, and a month's file holds them all.
 
 A block of ids that lies apart from all before it needs no memory but its bounds. Where it overlaps them, only
-the overlap is looked at again: the ids in it are held, on disk above SPILL_BYTES, and sorted.
+the overlap is looked at again: the ids in it are held, on disk above SPILL_BYTES, and compared.
 """
 
 import tempfile
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Self
 
 import numpy as np
 
-SPILL_BYTES = 256 * 2**20
-Key = tuple[str, int]
-"""symbol, UTC day since 1970"""
+from orchestration.trade_groups import Key
+
+SPILL_BYTES = 96 * 2**20
+SPILL_FILES = 64
+_HELD = np.dtype([("key", np.int32), ("id", np.int64)])
 
 
 @dataclass
@@ -51,59 +55,76 @@ class Overlaps:
 
 
 class Held:
-    """Second pass: the ids inside of the zones, and which of them occur twice."""
+    """Second pass: the ids inside of the zones, and which of them occur twice.
+
+    What is more than `spill_bytes` goes to disk, by the last digits of the id: those that are equal are in one file,
+    and one file at a time is read back. A context: its files are removed at the end."""
 
     def __init__(self, zones: dict[Key, list[tuple[int, int]]], spill_bytes: int = SPILL_BYTES):
-        self._bounds = {key: _merged(intervals) for key, intervals in zones.items()}
-        self._parts: dict[Key, list[np.ndarray]] = {key: [] for key in zones}
-        self._spill_bytes = spill_bytes
+        self._bounds = {key: (number, *_merged(zones[key])) for number, key in enumerate(zones)}
+        self._parts: list[np.ndarray] = []
         self._bytes = 0
+        self._spill_bytes = spill_bytes
         self._folder: tempfile.TemporaryDirectory | None = None
-        self._spilled: dict[Key, int] = {}
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        if self._folder:
+            self._folder.cleanup()
 
     def add(self, key: Key, ids: np.ndarray) -> None:
-        bounds = self._bounds.get(key)
-        if bounds is None or not len(ids):
+        if key not in self._bounds or not len(ids):
             return
-        lows, highs = bounds
+        number, lows, highs = self._bounds[key]
         at = np.searchsorted(lows, ids, "right") - 1
         inside = ids[(at >= 0) & (ids <= highs[np.maximum(at, 0)])]
-        if len(inside):
-            self._parts[key].append(inside)
-            self._bytes += inside.nbytes
-            if self._bytes > self._spill_bytes:
-                self._spill()
+        part = np.empty(len(inside), _HELD)
+        part["key"], part["id"] = number, inside
+        self._parts.append(part)
+        self._bytes += part.nbytes
+        if self._bytes > self._spill_bytes:
+            self._spill()
 
     def repeated(self) -> dict[Key, np.ndarray]:
         """Ascending: the ids that occur more than once."""
-        found = {}
-        for number, key in enumerate(self._parts):
-            if key in self._spilled:
-                self._spill()
-                ids = np.memmap(self._file(number), np.int64, "r+")
-                ids.sort()
-            else:
-                ids = np.sort(np.concatenate([*self._parts[key], np.zeros(0, np.int64)]))
-            twice = np.unique(ids[1:][ids[1:] == ids[:-1]])
-            if len(twice):
-                found[key] = np.array(twice)
-        if self._folder:
-            self._folder.cleanup()
-        return found
+        keys = list(self._bounds)
+        found: dict[Key, list[np.ndarray]] = {}
+        for held in self._held():
+            held = held[np.lexsort((held["id"], held["key"]))]
+            is_again = np.zeros(len(held) + 1, bool)
+            is_again[1:-1] = held[1:] == held[:-1]
+            twice = held[1:][is_again[1:-1] & ~is_again[:-2]] if len(held) else held
+            for number in np.unique(twice["key"]).tolist():
+                found.setdefault(keys[number], []).append(twice["id"][twice["key"] == number])
+        return {key: np.sort(np.concatenate(parts)) for key, parts in found.items()}
+
+    def _held(self) -> Iterator[np.ndarray]:
+        """Everything in parts, what is equal in one of them."""
+        if self._folder is None:
+            yield np.concatenate([*self._parts, np.empty(0, _HELD)])
+            return
+        self._spill()
+        for number in range(SPILL_FILES):
+            if (path := self._file(number)).exists():
+                yield np.fromfile(path, _HELD)
 
     def _spill(self) -> None:
-        for number, (key, parts) in enumerate(self._parts.items()):
-            if parts:
-                with open(self._file(number), "ab") as file:
-                    for part in parts:
-                        part.tofile(file)
-                self._spilled[key] = number
-                parts.clear()
-        self._bytes = 0
-
-    def _file(self, number: int) -> Path:
         if self._folder is None:
             self._folder = tempfile.TemporaryDirectory(prefix="altflow-ids-")
+        held = np.concatenate([*self._parts, np.empty(0, _HELD)])
+        self._parts, self._bytes = [], 0
+        files = (held["id"] % SPILL_FILES).astype(np.uint8)
+        held = held[np.argsort(files, kind="stable")]
+        ends = np.cumsum(np.bincount(files, minlength=SPILL_FILES))
+        for number, part in enumerate(np.split(held, ends[:-1])):
+            if len(part):
+                with open(self._file(number), "ab") as file:
+                    part.tofile(file)
+
+    def _file(self, number: int) -> Path:
+        assert self._folder is not None
         return Path(self._folder.name) / str(number)
 
 
