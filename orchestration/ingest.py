@@ -73,6 +73,7 @@ class Ingest:
             threading.Event(),
             settings.spool_dir,
             self._pool,
+            settings.open_days_dir,
             settings.trade_archive,
             catalog,
         )

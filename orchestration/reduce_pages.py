@@ -1,12 +1,15 @@
 """Pages of trades from an API to daily flows of one symbol."""
 
+from collections.abc import Iterable, Mapping
+from datetime import date
 from typing import TYPE_CHECKING
 
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from orchestration.sources.body import SourceError
 from orchestration.sources.trades import Side
-from orchestration.trade_sums import Summer, Sums
+from orchestration.trade_sums import DaySum, Summer, Sums, merged
 from orchestration.trade_text import Refusals, day_of
 
 if TYPE_CHECKING:
@@ -14,19 +17,31 @@ if TYPE_CHECKING:
 
 
 class PageReducer:
-    """Adds pages, each of which holds every trade between its ends and follows or precedes the one before: what
-    lies between the ends seen so far has been counted."""
+    """Adds pages of one symbol; a trade that two pages have, or that was counted before, counts once."""
 
     def __init__(self, side: Side, symbol: str):
         self._side = side
+        self._symbol = symbol
         self._summer = Summer(symbol)
-        self._seen: tuple[int, int] | None = None
+        self._times: dict[int, int] = {}
+        self._counted_to_us = 0
+        self._before: Sums = {}
         self.refused = Refusals()
         self.repeated_count = 0
 
+    def resume(self, days: Mapping[date, DaySum], counted_to_us: int, ids: Iterable[tuple[int, int]]) -> None:
+        """Goes on where an earlier run stopped: `days` as counted then, with every trade before `counted_to_us`, and
+        of the later ones those in `ids` (id, time in µs)."""
+        self._before = {(self._symbol, day): total for day, total in days.items()}
+        self._counted_to_us, self._times = counted_to_us, dict(ids)
+
+    def ids_since(self, us: int) -> list[tuple[int, int]]:
+        """(id, time in µs) of every trade counted that is not before `us`."""
+        return sorted((trade, at) for trade, at in self._times.items() if at >= us)
+
     @property
     def sums(self) -> Sums:
-        return self._summer.sums
+        return merged([self._before, self._summer.sums])
 
     def add(self, page: pa.Table) -> None:
         """Adds a table of sources.trades.TRADES. Rows that are no trades are kept in `refused`."""
@@ -34,6 +49,8 @@ class PageReducer:
 
         if page["id"].null_count == 0:
             page = self._unseen(page)
+        elif self._counted_to_us:
+            raise SourceError(f"{self._symbol}: trades without ids cannot be gone on with")
         if not page.num_rows:
             return
         frame = pl.DataFrame(pl.from_arrow(page))
@@ -51,25 +68,16 @@ class PageReducer:
             self._refuse(frame.filter(left_out), "its price or size is not above zero or has more than 38 digits")
 
     def _unseen(self, page: pa.Table) -> pa.Table:
-        if not page.num_rows:
-            return page
-        ids = page["id"]
-        if self._seen:
-            low, high = self._seen
-            fresh = page.filter(pc.or_(pc.less(ids, low), pc.greater(ids, high)))
-            self.repeated_count += page.num_rows - fresh.num_rows
-            page = fresh
-        bounds = pc.min_max(ids).as_py()
-        low, high = self._seen or (bounds["min"], bounds["max"])
-        self._seen = min(low, bounds["min"]), max(high, bounds["max"])
-        distinct = len(pc.unique(page["id"]))
-        if distinct < page.num_rows:
-            import numpy as np
-
-            _, first = np.unique(page["id"].to_numpy(), return_index=True)
-            self.repeated_count += page.num_rows - distinct
-            page = page.take(pa.array(np.sort(first)))
-        return page
+        if self._counted_to_us:
+            page = page.filter(pc.greater_equal(page["time_us"], self._counted_to_us))
+        ids = page["id"].to_pylist()
+        fresh = []
+        for row, (trade, at) in enumerate(zip(ids, page["time_us"].to_pylist(), strict=True)):
+            if trade not in self._times:
+                self._times[trade] = at
+                fresh.append(row)
+        self.repeated_count += len(ids) - len(fresh)
+        return page if len(fresh) == len(ids) else page.take(pa.array(fresh, pa.int64()))
 
     def _refuse(self, rows: "pl.DataFrame", why: str) -> None:
         for row in rows.iter_rows(named=True):

@@ -48,6 +48,11 @@ class Settings:
         return self.data_dir / "spool"
 
     @property
+    def open_days_dir(self) -> Path:
+        """What was seen of days that are not over, per exchange."""
+        return self.data_dir / "open_days"
+
+    @property
     def published_dir(self) -> Path:
         return self.data_dir / "published"
 

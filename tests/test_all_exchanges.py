@@ -217,9 +217,7 @@ def test_a_late_file_comes_later_a_missing_one_is_given_up_a_replaced_one_is_rea
         gaps, absences = load(settings, validator, date(2023, 1, 30), "late")
         truth = true_flows(date(2023, 1, 30), ["okx"], date(2023, 1, 21))
         found = compare(stored(settings), truth)["okx"]
-        newest = [
-            day for day in days(START, date(2023, 1, 30)) if EXCHANGES["okx"].flows.due(day) > datetime(2023, 1, 30)
-        ]
+        newest = unpublished("okx", date(2023, 1, 30))
         assert gaps == [] and found["different"] == found["extra"] == 0
         assert found["lacking"] == [*late, *newest], "what is late is lacking, and nothing else but what is not due"
         assert {a["reason"] for a in absences} == {"not_published_yet"}

@@ -36,7 +36,8 @@ class Known:
 @dataclass
 class Asking:
     """`put` hands an answer to the loader (and waits while it has enough); `pool` reduces trade files, `spool` is
-    where they lie meanwhile; `mirror`: an fsspec place that has them below `<host>/<path>`, None: they are fetched."""
+    where they lie meanwhile; `open_days`: the folder of what was seen of days that are not over; `mirror`: an fsspec
+    place that has trade files below `<host>/<path>`, None: they are fetched."""
 
     http: Http
     window: Window
@@ -45,6 +46,7 @@ class Asking:
     stop: threading.Event
     spool: Path
     pool: Pool
+    open_days: Path
     mirror: str | None = None
     catalog: dict | None = None
 

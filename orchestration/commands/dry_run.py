@@ -53,6 +53,7 @@ def show_plan(settings: Settings, start: date | None, end: date | None) -> int:
             http, pool = Http(upstreams.base), Pool(settings)
             asking = Asking(
                 http, window, lambda item: None, lambda *_: None, threading.Event(), Path(spool), pool,
+                settings.open_days_dir,
                 settings.trade_archive, upstreams.catalog,
             )  # fmt: skip
             try:

@@ -64,21 +64,26 @@ def pair_of(symbol: str) -> tuple[str, str] | None:
 
 
 def fetch(http: Http, symbol: str, window: Window, now: datetime) -> Iterator[Body]:
-    """Yield the one page that holds every trade of the last 24 hours, newest first.
+    """Yield the one page that holds every trade of the last 24 hours, newest first; see fetch_since."""
+    return fetch_since(http, symbol, datetime.combine(window.start, time()), now)
 
-    Raises Absent (`out_of_reach`) where the window begins before them: without asking where that is known by `now`;
-    else by the clock after the answer, since a run that begins at midnight goes on."""
-    _reach(symbol, window, now)
+
+def fetch_since(http: Http, symbol: str, since: datetime, now: datetime) -> Iterator[Body]:
+    """Yield the page that holds every trade from `since` on.
+
+    Raises Absent (`out_of_reach`) where it begins later: without asking where that is known by `now`; else by the
+    clock after the answer."""
+    _reach(symbol, since, now)
+    window = Window(since.date(), now.date())
     body = ask(http, HOST, f"/api/v2/transactions/{symbol}/", {"time": "day"}, symbol, window, now)
-    _reach(symbol, window, _clock(http))
+    _reach(symbol, since, _clock(http))
     yield body
 
 
-def _reach(symbol: str, window: Window, now: datetime) -> None:
-    if datetime.combine(window.start, time()) < now - REACH:
+def _reach(symbol: str, since: datetime, now: datetime) -> None:
+    if since < now - REACH:
         can = f"trades can be had from {now - REACH:%Y-%m-%d %H:%M:%S} UTC on"
-        must = f"{window.start} was whole at {window.start + timedelta(days=1)} 00:00:00 UTC only"
-        raise Absent(f"{HOST.name} {symbol} {window}: {can}; {must}", "out_of_reach")
+        raise Absent(f"{HOST.name} {symbol} from {since}: {can}; runs less than a day apart lose none", "out_of_reach")
 
 
 def parse(body: Body) -> pa.Table:
@@ -105,8 +110,9 @@ EXCHANGE = Exchange(
         ),
         fetch,
         parse,
-        reach_days=1,
+        reach_days=2,
         requests_a_day=2,
+        fetch_since=fetch_since,
     ),
     pair_of,
 )

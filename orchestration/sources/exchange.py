@@ -84,13 +84,16 @@ class TradePages:
     """`fetch(http, symbol, window, now)` yields pages that together hold every trade of the window's UTC days (and
     may hold more); `parse` gives the TRADES of one. Raises SourceError `out_of_reach` where it begins too early.
 
-    `reach_days`: closed days that can be had; `requests_a_day`: typical, for one symbol."""
+    `reach_days`: closed days that can be had; `requests_a_day`: typical, for one symbol. `fetch_since`, of an API
+    that reaches back a day and no further: every trade from that time on; what it says of the day that is not over
+    is then kept for the next run."""
 
     side: Side
     fetch: Callable[[Http, str, Window, datetime], Iterator[Body]]
     parse: Callable[[Body], pa.Table]
     reach_days: int
     requests_a_day: float = 1.0
+    fetch_since: Callable[[Http, str, datetime, datetime], Iterator[Body]] | None = None
 
 
 @dataclass(frozen=True)
