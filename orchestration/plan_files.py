@@ -103,14 +103,15 @@ def file_jobs(
         elif scope != "*" and (first is None or day < first or not (is_alive or (last and _midnight(day) < last))):
             continue
         elif is_over:
-            absent.append((day, "no_trades", "no file: nothing was traded"))
+            if day not in lost:
+                absent.append((day, "no_trades", "no file: nothing was traded"))
         elif now < due(day):
             absent.append((day, "not_published_yet", f"due {due(day):%Y-%m-%d %H:%M} UTC"))
         elif now < due(day) + LATE_DAYS * ONE_DAY:
             absent.append((day, "not_published_yet", f"late: it was due {due(day):%Y-%m-%d %H:%M} UTC"))
         elif day not in lost:
             absent.append((day, "file_missing", f"no file {LATE_DAYS} days after it was due"))
-    return _jobs(scope, choices), _absences(scope, absent)
+    return _jobs(scope, choices, is_listed), _absences(scope, absent)
 
 
 def _chosen(day: date, files: Sequence[TradeFile], wanted_in_month: int) -> tuple[TradeFile, ...]:
@@ -132,15 +133,16 @@ def _covers(day: date, files: Sequence[TradeFile]) -> bool:
     return reached >= _midnight(day + ONE_DAY)
 
 
-def _jobs(scope: str, choices: list[tuple[date, tuple[TradeFile, ...], bool]]) -> list[FileJob]:
-    """Neighbouring days together: those of one month file, or some weeks of day files; all symbols day by day."""
+def _jobs(scope: str, choices: list[tuple[date, tuple[TradeFile, ...], bool]], is_listed: bool) -> list[FileJob]:
+    """Neighbouring days together: those of one month file, or some weeks of day files; all symbols day by day, and
+    so where nobody lists the files: one that is not there costs its own days and no others."""
     jobs: list[FileJob] = []
     for day, files, of_month in choices:
         last = jobs[-1] if jobs else None
         joins = (
             last is not None
             and last.window.end == day
-            and (set(files) == set(last.files) if of_month else _may_grow(last, scope))
+            and (set(files) == set(last.files) if of_month else is_listed and _may_grow(last, scope))
         )
         if joins and last is not None:
             more = tuple(file for file in files if file not in last.files)
