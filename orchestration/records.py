@@ -32,6 +32,14 @@ def price(description: str, nullable: bool = True):
     return pa.float64(), description, nullable
 
 
+def statistic(description: str, nullable: bool = True):
+    return pa.float64(), description, nullable
+
+
+def moment(description: str, nullable: bool = False):
+    return pa.timestamp("us"), description, nullable
+
+
 def count(description: str, nullable: bool = True):
     return pa.int64(), description, nullable
 
@@ -67,6 +75,12 @@ def record(table: str, description: str, grain: str, scope: str, date: str | Non
     schema = pa.schema([_field(name, *kind) for name, kind in columns.items()])
     RECORDS[table] = Record(table, description, tuple(grain.split()), tuple(scope.split()), date, schema)
     return RECORDS[table]
+
+
+def columns_of(like: Record) -> dict:
+    """The columns of another record, for a table of the same kind."""
+    described = {f.name: (f.type, (f.metadata or {})[b"description"].decode(), f.nullable) for f in like.schema}
+    return {name: kind for name, kind in described.items() if name != "body_sha256"}
 
 
 SPOT_FLOWS = record(
@@ -140,19 +154,103 @@ SPOT_TRADE_SIZES = record(
     },
 )
 
-TAKER_ESTIMATES = record(
-    "taker_estimates",
-    "One row per exchange, asset and UTC day. What the exchange says that takers bought and sold, before its files "
-    "of trades are there; against all quote assets together.",
-    grain="exchange asset utc_date",
-    scope="exchange asset",
+PERPETUAL_SYMBOLS = record(
+    "perpetual_symbols",
+    "One row per exchange and contract ever seen. What a perpetual, or a future with a date, is a contract on.",
+    grain="exchange symbol",
+    scope="exchange",
+    date=None,
+    columns=columns_of(SPOT_SYMBOLS)
+    | {
+        "contract_type": text(
+            "as the exchange spells it (Binance: PERPETUAL, CURRENT_QUARTER …); NULL: not told", nullable=True
+        ),
+    },
+)
+
+PERPETUAL_FLOWS = record(
+    "perpetual_flows",
+    "One row per exchange, symbol and UTC day. Volume of a perpetual and the part of it that takers bought.",
+    grain="exchange symbol utc_date",
+    scope="exchange symbol",
+    date="utc_date",
+    columns=columns_of(SPOT_FLOWS),
+)
+
+FUNDING_RATES = record(
+    "funding_rates",
+    "One row per exchange, symbol and moment of funding. What longs paid to shorts.",
+    grain="exchange symbol funded_at",
+    scope="exchange symbol",
     date="utc_date",
     columns={
         "exchange": text("key of the exchange"),
-        "asset": text("upper case, as the exchange spells it"),
-        "utc_date": day("UTC day, of which all 24 hours were told"),
-        "taker_buy_base": amount("bought by takers, in the asset itself", nullable=False),
-        "taker_sell_base": amount("sold by takers, in the asset itself", nullable=False),
+        "symbol": text("as the exchange spells it"),
+        "utc_date": day("UTC day of funded_at"),
+        "funded_at": moment("when it was paid (UTC), as received: some milliseconds after the hour"),
+        "funding_ratio": amount("share of a position's value; below 0: shorts paid to longs", nullable=False),
+        "mark_price": price("price that the position was valued at; NULL: not reported"),
+    },
+)
+
+OPEN_INTEREST = record(
+    "open_interest",
+    "One row per exchange, symbol and UTC day. Contracts open at the end of the day; perpetual_metrics reaches further "
+    "back.",
+    grain="exchange symbol utc_date",
+    scope="exchange symbol",
+    date="utc_date",
+    columns={
+        "exchange": text("key of the exchange"),
+        "symbol": text("as the exchange spells it"),
+        "utc_date": day("UTC day that ends with this open interest"),
+        "open_interest_base": amount("contracts, in base asset", nullable=False),
+        "open_interest_quote": amount("their value, in quote asset"),
+    },
+)
+
+PERPETUAL_METRICS = record(
+    "perpetual_metrics",
+    "One row per exchange, symbol and UTC day. Open interest at the end of the day and mean ratios of longs to shorts.",
+    grain="exchange symbol utc_date",
+    scope="exchange symbol",
+    date="utc_date",
+    columns={
+        "exchange": text("key of the exchange"),
+        "symbol": text("as the exchange spells it"),
+        "utc_date": day("UTC day"),
+        "open_interest_base": amount("contracts in the last row that tells them, in base asset; NULL: none does"),
+        "open_interest_quote": amount("their value in the same row, in quote asset; NULL: not reported"),
+        "last_row_at": moment("moment of that row, else of the last row of all (UTC)"),
+        "mean_top_account_long_short_ratio": statistic(
+            "accounts of top traders that are long, by those that are short (0 and up); mean of the rows that tell it"
+        ),
+        "mean_top_position_long_short_ratio": statistic("positions of top traders, long by short; mean as above"),
+        "mean_account_long_short_ratio": statistic("accounts of all traders, long by short; mean as above"),
+        "mean_taker_buy_sell_ratio": statistic("what takers bought by what they sold; mean as above"),
+        "row_count": count("rows of the day; one every five minutes makes 288", nullable=False),
+    },
+)
+
+PERPETUAL_DEPTH = record(
+    "perpetual_depth",
+    "One row per exchange, symbol and UTC day. Median of what rests in the order book near the price.",
+    grain="exchange symbol utc_date",
+    scope="exchange symbol",
+    date="utc_date",
+    columns={
+        "exchange": text("key of the exchange"),
+        "symbol": text("as the exchange spells it"),
+        "utc_date": day("UTC day"),
+        **{
+            f"{side}_within_{percent}_percent_quote": amount(
+                f"{side}s within {percent} % of the price, in quote asset; median of the snapshots that tell it, NULL: "
+                "none does"
+            )
+            for percent in (1, 2, 5)
+            for side in ("bid", "ask")
+        },
+        "snapshot_count": count("looks at the book on this day", nullable=False),
     },
 )
 

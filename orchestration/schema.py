@@ -12,6 +12,7 @@ TYPES = {
     pa.float64(): "DOUBLE",
     pa.int64(): "BIGINT",
     pa.bool_(): "BOOLEAN",
+    pa.timestamp("us"): "TIMESTAMP",
 }
 
 HOUSEKEEPING = {

@@ -31,6 +31,7 @@ DAY = date(2025, 6, 14)
 SHA = "0f" * 32
 USD = pa.decimal128(38, 8)
 D = Decimal
+RATIOS = ("top_account_long_short", "top_position_long_short", "account_long_short", "taker_buy_sell")
 BUCKETS = ("below_1k", "from_1k", "from_10k", "from_100k")
 
 # A valid row of every suite; `{}` in a key is replaced by the number of the row, so that keys differ.
@@ -75,6 +76,67 @@ VALID: dict[str, dict[str, Any]] = {
         "utc_date": DAY,
         "taker_buy_base": D("1.5"),
         "taker_sell_base": D("0"),
+    },
+    "raw_perpetual_symbols": {
+        "exchange": "binance_usdm",
+        "symbol": "X{}USDT",
+        "base_asset": "X{}",
+        "quote_asset": "USDT",
+        "status": "TRADING",
+        "is_trading": True,
+        "is_listed": True,
+        "contract_type": "PERPETUAL",
+    },
+    "raw_perpetual_flows": {
+        "exchange": "binance_usdm",
+        "symbol": "X{}USDT",
+        "utc_date": DAY,
+        "open_price": 10.0,
+        "high_price": 12.0,
+        "low_price": 9.0,
+        "close_price": 11.0,
+        "volume_base": D("3"),
+        "volume_quote": D("31.5"),
+        "taker_buy_base": D("1"),
+        "taker_buy_quote": D("10.5"),
+        "trade_count": 7,
+        "source_kind": "klines",
+    },
+    "raw_funding_rates": {
+        "exchange": "binance_usdm",
+        "symbol": "X{}USDT",
+        "utc_date": DAY,
+        "funded_at": datetime(2025, 6, 14, 8, 0, 0, 13_000),
+        "funding_ratio": D("-0.00022270"),
+        "mark_price": 10.5,
+    },
+    "raw_open_interest": {
+        "exchange": "binance_usdm",
+        "symbol": "X{}USDT",
+        "utc_date": DAY,
+        "open_interest_base": D("286060.674"),
+        "open_interest_quote": D("13151177.5449312"),
+    },
+    "raw_perpetual_metrics": {
+        "exchange": "binance_usdm",
+        "symbol": "X{}USDT",
+        "utc_date": DAY,
+        "open_interest_base": D("103264.474"),
+        "open_interest_quote": D("6610597893.754393"),
+        "last_row_at": datetime(2025, 6, 14, 23, 55),
+        **{f"mean_{name}_ratio": 1.8 for name in RATIOS},
+        "row_count": 288,
+    },
+    "raw_perpetual_depth": {
+        "exchange": "binance_usdm",
+        "symbol": "X{}USDT",
+        "utc_date": DAY,
+        **{
+            f"{side}_within_{percent}_percent_quote": D(percent * 100)
+            for percent in (1, 2, 5)
+            for side in ("bid", "ask")
+        },
+        "snapshot_count": 2880,
     },
     "raw_stablecoins": {
         "stablecoin_id": "{}",
@@ -292,6 +354,82 @@ BROKEN: dict[str, list[tuple[dict[str, Any], set[str]]]] = {
         ({"taker_sell_base": D("-0.000000000001")}, {"taker_sell_base"}),
         ({"body_sha256": "x"}, {"body_sha256"}),
     ],
+    "raw_perpetual_symbols": [
+        ({"exchange": "binance.usdm"}, {"exchange"}),
+        ({"symbol": "a/../b"}, {"symbol"}),
+        ({"base_asset": "BTC;DROP"}, {"base_asset"}),
+        ({"quote_asset": "US DT"}, {"quote_asset"}),
+        ({"status": ""}, {"status"}),
+        ({"contract_type": " "}, {"contract_type"}),
+        ({"base_asset": "USDT"}, {"is_pair_of_two"}),
+        ({"base_asset": "btc"}, {"is_upper_case"}),
+        ({"is_listed": False}, {"is_listed_where_trading"}),
+        ({"body_sha256": ""}, {"body_sha256"}),
+    ],
+    "raw_funding_rates": [
+        ({"exchange": "Binance"}, {"exchange"}),
+        ({"symbol": "a/../b"}, {"symbol"}),
+        ({"utc_date": date(2025, 6, 15)}, {"is_day_of_moment"}),
+        ({"funded_at": datetime(2025, 6, 13, 23, 59, 59, 999_999)}, {"is_day_of_moment"}),
+        (
+            {"utc_date": date(2025, 7, 1), "funded_at": datetime(2025, 7, 1)},
+            {"utc_date"},
+        ),
+        ({"utc_date": date(1970, 1, 21), "funded_at": datetime(1970, 1, 21)}, {"utc_date"}),
+        ({"funding_ratio": D("0.11")}, {"funding_ratio"}),
+        ({"funding_ratio": D("-2.227")}, {"funding_ratio"}),
+        ({"mark_price": NAN}, {"is_price_finite"}),
+        ({"mark_price": 0.0}, {"mark_price"}),
+        ({"body_sha256": "x"}, {"body_sha256"}),
+    ],
+    "raw_open_interest": [
+        ({"exchange": "Binance"}, {"exchange"}),
+        ({"symbol": ""}, {"symbol"}),
+        ({"open_interest_base": D("-1")}, {"open_interest_base"}),
+        ({"open_interest_quote": D("-1")}, {"open_interest_quote"}),
+        ({"open_interest_quote": D("2e13")}, {"open_interest_quote"}),
+        ({"utc_date": date(2025, 7, 1)}, {"utc_date"}),
+        ({"utc_date": date(1970, 1, 1)}, {"utc_date"}),
+        ({"body_sha256": "x"}, {"body_sha256"}),
+    ],
+    "raw_perpetual_metrics": [
+        ({"exchange": "Binance"}, {"exchange"}),
+        ({"symbol": "BTC USDT"}, {"symbol"}),
+        ({"open_interest_base": D("-1")}, {"open_interest_base"}),
+        ({"open_interest_quote": D("-1")}, {"open_interest_quote"}),
+        ({"last_row_at": datetime(2025, 6, 13, 23, 55)}, {"is_row_of_its_day"}),
+        ({"last_row_at": datetime(2025, 6, 15, 0, 5)}, {"is_row_of_its_day"}),
+        *(({f"mean_{name}_ratio": -0.1}, {f"mean_{name}_ratio"}) for name in RATIOS),
+        ({"mean_account_long_short_ratio": NAN}, {"is_ratio_finite"}),
+        ({"row_count": 0}, {"row_count"}),
+        ({"row_count": 290}, {"row_count"}),
+        (
+            {"utc_date": date(2025, 7, 1), "last_row_at": datetime(2025, 7, 1)},
+            {"utc_date"},
+        ),
+        ({"utc_date": date(1970, 1, 1), "last_row_at": datetime(1970, 1, 1)}, {"utc_date"}),
+        ({"body_sha256": "x"}, {"body_sha256"}),
+    ],
+    "raw_perpetual_depth": [
+        ({"exchange": "Binance"}, {"exchange"}),
+        ({"symbol": ""}, {"symbol"}),
+        *(
+            ({f"{side}_within_{percent}_percent_quote": value}, {f"{side}_within_{percent}_percent_quote"})
+            for side in ("bid", "ask")
+            for percent, value in ((1, D("-1")), (5, D("2e13")))
+        ),
+        *(
+            (
+                {f"{side}_within_{percent}_percent_quote": D("-1") for percent in (1, 2)},
+                {f"{side}_within_{percent}_percent_quote" for percent in (1, 2)},
+            )
+            for side in ("bid", "ask")
+        ),
+        ({"snapshot_count": 0}, {"snapshot_count"}),
+        ({"utc_date": date(2025, 7, 1)}, {"utc_date"}),
+        ({"utc_date": date(1970, 1, 1)}, {"utc_date"}),
+        ({"body_sha256": "x"}, {"body_sha256"}),
+    ],
     "raw_stablecoins": [
         ({"stablecoin_id": "1/2"}, {"stablecoin_id"}),
         ({"symbol": " "}, {"symbol"}),
@@ -421,8 +559,16 @@ BROKEN: dict[str, list[tuple[dict[str, Any], set[str]]]] = {
     ],
 }
 
+# The bars of contracts obey the rules of spot.
+BROKEN["raw_perpetual_flows"] = BROKEN["raw_spot_flows"]
+
 # suite -> rows that are news: loaded, with a warning that blames the column.
 NEWS: dict[str, list[tuple[list[dict[str, Any]], str, list[int]]]] = {
+    "raw_perpetual_depth": [
+        ([{f"{side}_within_{inner}_percent_quote": D(9999)}, {}], f"is_{side}_{outer}_percent_wider", [0])
+        for side in ("bid", "ask")
+        for inner, outer in ((1, 2), (2, 5))
+    ],
     "raw_stablecoins": [
         ([{"price_usd": 0.96}, {"price_usd": 0.96, "peg_type": "peggedEUR"}], "is_dollar_peg_held", [0])
     ],

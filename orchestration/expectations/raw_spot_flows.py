@@ -32,9 +32,7 @@ def prepare(table: "pa.Table") -> "pa.Table":
     )
 
 
-SUITE = raw_suite(
-    SPOT_FLOWS,
-    prepare,
+RULES = (
     unlike("exchange", UNSAFE_KEY, "Keys of exchanges are lower case words."),
     unlike("symbol", UNSAFE_TEXT, "A symbol ends up in file names, URLs and SQL."),
     one_of("source_kind", ("klines", "trades", "archive"), "What a row was read from decides how it is compared."),
@@ -75,3 +73,5 @@ SUITE = raw_suite(
         "is_traded_where_counted", ("trade_count", "volume_quote"), "No trades and no volume go together.", check="R4"
     ),
 )
+
+SUITE = raw_suite(SPOT_FLOWS, prepare, *RULES)

@@ -3,7 +3,8 @@ that the API no longer knows.
 
 https://github.com/binance/binance-public-data: a zip of one CSV per symbol and month or day, and a `.CHECKSUM`
 (SHA-256) beside it. A day's file comes on the next morning, a month's on the first Monday after the month. Times are
-milliseconds, in files of 2025 and later microseconds.
+milliseconds, in files of 2025 and later microseconds. The bars of perpetuals stand in a tree of their own, in the same
+form, in milliseconds to this day, with a header in files of 2022 and later.
 """
 
 import hashlib
@@ -12,6 +13,7 @@ import re
 import zipfile
 import zlib
 from collections.abc import Iterator
+from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from typing import cast
 from urllib.parse import quote, unquote
@@ -27,7 +29,7 @@ from orchestration.sources.exchange import Spare
 from orchestration.sources.http import Answer, Host, Http
 
 # No limits are published; up to 100 requests a second and 32 connections are said to pass.
-HOST = Host(name="binance_vision", hosts=("data.binance.vision",), per_minute=3000, burst=100, connections=8)
+HOST = Host(name="binance_vision", hosts=("data.binance.vision",), per_minute=6000, burst=100, connections=8)
 LISTING = Host(
     name="binance_vision_listing",
     hosts=("s3-ap-northeast-1.amazonaws.com",),
@@ -36,7 +38,6 @@ LISTING = Host(
     connections=8,
 )
 BUCKET = "/data.binance.vision"
-ROOT = "data/spot/"
 MOST_UNPACKED = 64 * 2**20
 MICROSECONDS_FROM = 10**14
 """as milliseconds this is the year 5138"""
@@ -52,15 +53,27 @@ KLINE = {
     "ignore": pa.string(),
 }
 """The twelve fields of a kline, in the API's rows and in the files."""
-_SYMBOL = re.compile(rf"{ROOT}(?:monthly|daily)/klines/([^/]+)/")
+_SYMBOL = re.compile(r"data/.+/(?:monthly|daily)/klines/([^/]+)/")
 _FILE = re.compile(r"[^/]+-1d-(\d{4}-\d{2}(?:-\d{2})?)\.zip")
+
+
+@dataclass(frozen=True)
+class Tree:
+    """A part of the archive, and whose bars stand there: upstream and dataset of its bodies."""
+
+    root: str
+    upstream: str
+    dataset: str
+
+
+SPOT = Tree("data/spot/", "binance", "spot_flows")
 
 
 def fetch_symbols(http: Http) -> Iterator[Body]:
     """Yield the listings of the folders of all symbols that ever had a file; `names` reads them."""
     for grain in ("monthly", "daily"):
         heard = _Heard(http)
-        for _ in list_bucket(cast(Http, heard), LISTING, BUCKET, f"{ROOT}{grain}/klines/", is_folded=True):
+        for _ in list_bucket(cast(Http, heard), LISTING, BUCKET, f"{SPOT.root}{grain}/klines/", is_folded=True):
             pass
         for answer in heard.answers:
             yield Body("binance", "spot_names", answer.url, answer.status, answer.fetched_at, answer.content)
@@ -72,7 +85,7 @@ def names(body: Body) -> list[str]:
     return [found[1] for each in listed if (found := _SYMBOL.fullmatch(each.key))]
 
 
-def fetch(http: Http, symbol: str, window: Window, now: datetime) -> Iterator[Body]:
+def fetch(http: Http, symbol: str, window: Window, now: datetime, tree: Tree = SPOT) -> Iterator[Body]:
     """Yield the fewest files that hold the bars of `symbol` opened in [start, end), as far as they are there.
 
     A month's file where it is there and more than one of its days is wanted, followed by files of days that it
@@ -86,19 +99,19 @@ def fetch(http: Http, symbol: str, window: Window, now: datetime) -> Iterator[Bo
         "now": now.isoformat(),
     }
     end = min(window.end, now.date())
-    months = _files(heard, "monthly", symbol, window.start.replace(day=1), end)
-    days = _files(heard, "daily", symbol, window.start, end)
+    months = _files(heard, tree, "monthly", symbol, window.start.replace(day=1), end)
+    days = _files(heard, tree, "daily", symbol, window.start, end)
     for month, wanted in _months(window.start, end):
         if month in months and (len(wanted) > 1 or not wanted & days.keys()):
-            body = _file(http, months[month], context)
+            body = checked(http, months[month], context, tree)
             yield body
             wanted -= _days_of(body)
         for day in sorted(wanted & days.keys()):
-            yield _file(http, days[day], context)
+            yield checked(http, days[day], context, tree)
     if not months and not days:
         last = heard.answers[-1]
         context |= {"form": "listing"}
-        yield Body("binance", "spot_flows", last.url, last.status, last.fetched_at, last.content, context)
+        yield Body(tree.upstream, tree.dataset, last.url, last.status, last.fetched_at, last.content, context)
 
 
 def page(body: Body) -> Page:
@@ -115,7 +128,7 @@ def page(body: Body) -> Page:
     first = found and _first_day(found[1])
     if not found or not first:
         raise SourceError(f"{body.url}: no file of daily klines", content=body.content)
-    rows = unrepeated(read_csv(body, _unpacked(body, f"{name.removesuffix('.zip')}.csv")))
+    rows = unrepeated(read_csv(body, unpacked(body)))
     opened = rows["opened"].to_numpy()
     end = first + timedelta(days=1) if len(found[1]) == 10 else _next_month(first)
     in_file = (opened >= ms(first)) & (opened < ms(end))
@@ -137,9 +150,9 @@ class _Heard:
         return self.answers[-1]
 
 
-def _files(heard: _Heard, grain: str, symbol: str, start: date, end: date) -> dict[date, str]:
+def _files(heard: _Heard, tree: Tree, grain: str, symbol: str, start: date, end: date) -> dict[date, str]:
     """First day → key of the files of `symbol` that begin in [start, end)."""
-    stem = f"{ROOT}{grain}/klines/{symbol}/1d/{symbol}-1d-"
+    stem = f"{tree.root}{grain}/klines/{symbol}/1d/{symbol}-1d-"
     marker = stem + start.isoformat()[: 7 if grain == "monthly" else 10]
     found: dict[date, str] = {}
     for listed in list_bucket(cast(Http, heard), LISTING, BUCKET, stem, marker):
@@ -152,20 +165,22 @@ def _files(heard: _Heard, grain: str, symbol: str, start: date, end: date) -> di
     return found
 
 
-def _file(http: Http, key: str, context: dict[str, str]) -> Body:
+def checked(http: Http, key: str, context: dict[str, str], tree: Tree) -> Body:
     """The zip as received, when it is what its checksum says; files are replaced in place, so once more where not."""
     path = f"/{quote(key)}"
     for _ in range(2):
-        answer = http.get(HOST, path, wrong=_no_zip)
+        answer = http.get(HOST, path, wrong=no_zip)
         told = http.get(HOST, f"{path}.CHECKSUM", wrong=_no_checksum).content[:64].decode().lower()
         own = hashlib.sha256(answer.content).hexdigest()
         if own == told:
             context = context | {"form": "zip", "checksum_sha256": told}
-            return Body("binance", "spot_flows", answer.url, answer.status, answer.fetched_at, answer.content, context)
+            return Body(
+                tree.upstream, tree.dataset, answer.url, answer.status, answer.fetched_at, answer.content, context
+            )
     raise SourceError(f"{answer.url}: SHA-256 {own}, but its checksum says {told}, twice; it is asked again later")
 
 
-def _no_zip(content: bytes) -> str | None:
+def no_zip(content: bytes) -> str | None:
     """None for what begins and ends like a zip, else what is wrong with it."""
     if content[:2] != b"PK":
         return "something else than a zip"
@@ -176,7 +191,9 @@ def _no_checksum(content: bytes) -> str | None:
     return None if re.match(rb"[0-9a-fA-F]{64}\s", content) else "something else than a checksum"
 
 
-def _unpacked(body: Body, member: str) -> bytes:
+def unpacked(body: Body) -> bytes:
+    """The one CSV of a zip, which is named like it. Raises SourceError where it is corrupt or holds something else."""
+    member = f"{unquote(body.url.rpartition('/')[2]).removesuffix('.zip')}.csv"
     try:
         with zipfile.ZipFile(io.BytesIO(body.content)) as archive:
             found = archive.infolist()

@@ -13,7 +13,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from orchestration.records import SPOT_FLOWS
+from orchestration.records import SPOT_FLOWS, Record
 from orchestration.sources.body import Body, Parsed, Refused, SourceError
 from orchestration.sources.exact import amounts, prices
 from orchestration.sources.json_rows import columns
@@ -57,9 +57,9 @@ def unrepeated(rows: pa.Table) -> pa.Table:
     return pa.table(cells, rows.schema)
 
 
-def flows(bodies: Sequence[Body], pages: Sequence[Page]) -> Parsed:
-    """Rows of records.SPOT_FLOWS from the pages of as many bodies of one upstream. A body's context says `symbol`,
-    the days asked for (`start`, `end`, excluded) and the exchange's clock (`now`).
+def flows(bodies: Sequence[Body], pages: Sequence[Page], record: Record = SPOT_FLOWS) -> Parsed:
+    """Rows of `record`, which has the columns of SPOT_FLOWS, from the pages of as many bodies of one upstream. A body's
+    context says `symbol`, the days asked for (`start`, `end`, excluded) and the exchange's clock (`now`).
 
     Bars that were still open at that clock are left out, and so is a row that repeats another of its page to the
     letter; rows that no column can hold, doubtful ones and bars outside of the days asked for are refused with a
@@ -67,7 +67,7 @@ def flows(bodies: Sequence[Body], pages: Sequence[Page]) -> Parsed:
     tables = [unrepeated(page.rows) for page in pages]
     rows = pa.concat_tables(tables).combine_chunks()
     if not rows.num_rows:
-        return Parsed({SPOT_FLOWS.table: SPOT_FLOWS.schema.empty_table()})
+        return Parsed({record.table: record.schema.empty_table()})
     cells = {name: rows[name].chunk(0) for name in rows.column_names}
     opened = cells["opened"]
     exact = {name: amounts(cells[name]) for name in AMOUNTS}
@@ -86,7 +86,7 @@ def flows(bodies: Sequence[Body], pages: Sequence[Page]) -> Parsed:
             "source_kind": _repeated([page.kind for page in pages], counts),
             "body_sha256": _repeated([body.sha256 for body in bodies], counts),
         }
-    ).select(SPOT_FLOWS.schema.names)
+    ).select(record.schema.names)
     reasons: dict[int, str] = {}
     for index in pc.indices_nonzero(pc.is_null(exact["volume_quote"].values)).to_pylist():
         reasons[index] = "volume_quote is missing"
@@ -111,13 +111,13 @@ def flows(bodies: Sequence[Body], pages: Sequence[Page]) -> Parsed:
         row = json.dumps(list(rows.slice(index, 1).to_pylist()[0].values()))
         key = f"{body.upstream} {body.context['symbol']} {moment}"
         day = None if index in unplaced else utc(moment).date()
-        refused.append(Refused(SPOT_FLOWS.table, key, why, row, body.sha256, day))
+        refused.append(Refused(record.table, key, why, row, body.sha256, day))
     keep = pc.less(cells["closed"], now)
     if refused:
         out = doubts.keys() | reasons.keys() | unplaced.keys()
         keep = pc.and_(keep, pa.array([index not in out for index in range(rows.num_rows)]))
-    table = table.filter(keep).cast(SPOT_FLOWS.schema)
-    return Parsed({SPOT_FLOWS.table: table}, sum(amount.rounded_count for amount in exact.values()), refused)
+    table = table.filter(keep).cast(record.schema)
+    return Parsed({record.table: table}, sum(amount.rounded_count for amount in exact.values()), refused)
 
 
 def ms(day: date) -> int:

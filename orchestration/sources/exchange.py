@@ -11,7 +11,7 @@ from datetime import date, datetime
 
 import pyarrow as pa
 
-from orchestration.sources.body import Body, Parsed, Window
+from orchestration.sources.body import Body, Parsed, SourceError, Window
 from orchestration.sources.http import Host, Http
 from orchestration.sources.trades import Layout, Reported, Side, TradeFile
 
@@ -97,12 +97,20 @@ class TradePages:
 
 
 @dataclass(frozen=True)
+class Lacking:
+    """Days that an answer could not bring, and why (Absent: they are not there, or not yet); others may follow."""
+
+    window: Window
+    error: SourceError
+
+
+@dataclass(frozen=True)
 class Series:
     """More that is known of a symbol and UTC day: `table`, which is also the name of the dataset, and whom to ask.
 
-    `fetch(http, symbol, window, now)` yields bodies, oldest first. Each tells in its context the days that it answers
-    for (`start`, `end`, excluded); pages of one answer tell the same days. Days of the window that none answers for
-    are not there (yet). `parse` understands many bodies at once.
+    `fetch(http, symbol, window, now)` yields bodies, oldest first, and what lacks. A body tells in its context the
+    days that it answers for (`start`, `end`, excluded); pages of one answer tell the same days. `parse` understands
+    many bodies at once.
 
     `first`: nothing is there from before that day. `most_symbols`: of those followed, so many are asked about (None:
     all). `repull_days`: the newest days, asked for again by each run. `reach_days`: closed days that can be had.
@@ -111,7 +119,7 @@ class Series:
 
     table: str
     host: Host
-    fetch: Callable[[Http, str, Window, datetime], Iterator[Body]]
+    fetch: Callable[[Http, str, Window, datetime], Iterator[Body | Lacking]]
     parse: Callable[..., Parsed]
     first: date
     most_symbols: int | None = None
