@@ -11,6 +11,7 @@ from orchestration.sources import (
     alternative_me,
     binance,
     binance_us,
+    binance_usdm,
     bitget,
     bitstamp,
     bybit,
@@ -73,14 +74,32 @@ EXCHANGES: dict[str, Exchange] = {
 }
 
 
+DERIVATIVES: dict[str, Exchange] = {"binance_usdm": binance_usdm.EXCHANGE}
+"""Where contracts are traded: context of the flows of spot, never a part of them."""
+
+
 def followed(settings: Settings) -> tuple[str, ...]:
     """The exchanges that a run asks: those named in the settings, else those that cost requests and not terabytes.
-    A recorded market holds what was recorded: Binance."""
+    A recorded market holds what was recorded: Binance. On a generated one nobody waits a minute and a half for
+    Kraken's one request a second, unless he names it."""
     if settings.exchanges:
-        return settings.exchanges
+        return tuple(name for name in settings.exchanges if name not in DERIVATIVES)
     if settings.source == "recorded":
         return ("binance",)
-    return tuple(name for name, exchange in EXCHANGES.items() if exchange.is_default)
+    slow = {"kraken"} if settings.source == "sandbox" else set()
+    return tuple(name for name, exchange in EXCHANGES.items() if exchange.is_default and name not in slow)
+
+
+def followed_derivatives(settings: Settings) -> tuple[str, ...]:
+    """The exchanges of contracts that a run asks: those named in the settings, else all."""
+    return tuple(name for name in DERIVATIVES if not settings.exchanges or name in settings.exchanges)
+
+
+def served(name: str, catalog: dict | None) -> set[str]:
+    """The datasets of an exchange of contracts that there are to ask for, by a sandbox's `catalog` (None: all)."""
+    tables = DERIVATIVES[name].tables
+    told = tables if catalog is None else catalog["upstreams"].get(name, {}).get("tables", ())
+    return {table for table in tables if table in told}
 
 
 DATASETS: tuple[Dataset, ...] = (
@@ -114,6 +133,12 @@ def parse(bodies: Sequence[Body]) -> list[Parsed]:
 
     Raises KeyError for bodies that nothing here fetched, SourceError for one that is not understood."""
     upstream, dataset = bodies[0].upstream, bodies[0].dataset
+    if upstream in DERIVATIVES:
+        exchange = DERIVATIVES[upstream]
+        if dataset == exchange.symbols_table:
+            return [exchange.parse_symbols(body) for body in bodies]
+        understand = {series.table: series.parse for series in exchange.series}
+        return [(understand | {exchange.flows_table: parse_flows(exchange)})[dataset](*bodies)]
     if upstream not in EXCHANGES:
         understand = {(d.upstream, d.name): d.parse for d in DATASETS}[upstream, dataset]
         return [understand(body) for body in bodies]
@@ -122,6 +147,8 @@ def parse(bodies: Sequence[Body]) -> list[Parsed]:
         return [parse_flows(exchange)(*bodies)]
     if dataset == "taker_estimates" and exchange.estimates:
         return [Parsed({dataset: exchange.estimates.parse(body)}) for body in bodies]
+    if dataset == "archive_flows" and exchange.second:
+        return [exchange.second.parse(*bodies)]
     return [{"spot_symbols": exchange.parse_symbols}[dataset](body) for body in bodies]
 
 
