@@ -3,7 +3,10 @@
 import gzip
 import io
 import json
+import os
 import random
+import subprocess
+import sys
 import tempfile
 import zipfile
 import zlib
@@ -15,9 +18,11 @@ from decimal import Context, Decimal
 from pathlib import Path
 from typing import Any, Literal
 
+import polars as pl
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from isal import igzip
 
 from orchestration import trade_text
 from orchestration.reduce import Reduced, Task, reduce_file
@@ -677,3 +682,50 @@ def test_a_file_three_times_over_counts_once(tmp_path: Path, spill: int, block: 
     assert thrice.sums == once.sums
     assert (thrice.trade_count, thrice.repeated_count) == (300, 600)
     assert not list(Path(tempfile.gettempdir()).glob("altflow-ids-*")) or spill == 10**9
+
+
+# --- a file larger than memory should be ---------------------------------------------------------
+
+PEAK = """
+import sys
+from datetime import datetime
+from pathlib import Path
+from orchestration.reduce import Task, reduce_file
+from orchestration.sources.trades import Layout, Side
+
+side = Side(("buy",), ("sell",), "taker", "this test")
+layout = Layout(("id", "time", "price", "size", "side"), {}, "ms", side)
+done = reduce_file(Task(sys.argv[1], "a large file", layout, "BTCUSDT"))
+(day,) = done.sums.values()
+peak = next(line.split()[1] for line in Path("/proc/self/status").read_text().splitlines() if "VmHWM" in line)
+print(done.trade_count, done.repeated_count, done.refused.count, day.all.quote, int(peak) // 1024)
+"""
+
+
+@pytest.mark.chaos
+@pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="peak memory is read from /proc")
+@pytest.mark.parametrize("times", [1, 3])
+def test_three_gigabytes_are_reduced_in_less_than_one(tmp_path: Path, root: Path, times: int):
+    """Each id once, in order; and each of them three times, far apart, so that all are compared on disk."""
+    part, size, written = 1_000_000, 0, 0
+    path = tmp_path / "trades.csv.gz"
+    words = pl.Series("side", ["buy", "sell"] * (part // 2))
+    cells = [NOON_MS, "63929.9", "0.004593", words, "0.00000000"]
+    with igzip.IGzipFile(path, "wb", 0) as file:
+        while size < 3 << 30:
+            first = 10**10 + (written if times == 1 else written % (20 * part))
+            ids = pl.int_range(first, first + part, eager=True).alias("id")
+            others = [pl.lit(cell).alias(str(i)) for i, cell in enumerate(cells)]
+            text = pl.DataFrame(ids).select("id", *others).write_csv(include_header=False).encode()
+            file.write(text)
+            size, written = size + len(text), written + part
+    environment = {**os.environ, "POLARS_MAX_THREADS": "1"}
+    command = [sys.executable, "-c", PEAK, str(path)]
+    done = subprocess.run(command, cwd=root, env=environment, capture_output=True, text=True, timeout=1800)
+    assert done.returncode == 0, done.stderr[-3000:]
+    count, repeated, refused, quote, peak_mb = done.stdout.split()
+    distinct = written if times == 1 else min(written, 20 * part)
+    assert (int(count), int(repeated), int(refused)) == (distinct, written - distinct, 0)
+    assert Decimal(quote) == distinct * Decimal("63929.9") * Decimal("0.004593")
+    assert int(peak_mb) < 1024
+    print(f"{size / 2**30:.1f} GiB, {written:,} trades: {peak_mb} MiB at most")
