@@ -154,6 +154,32 @@ SPOT_TRADE_SIZES = record(
     },
 )
 
+ARCHIVE_FLOWS = record(
+    "archive_flows",
+    "One row per exchange, symbol, UTC day and kind of file. What the files of an exchange say of days whose flows "
+    "came from its API: a sample, to compare.",
+    grain="exchange symbol utc_date file_grain",
+    scope="exchange symbol file_grain",
+    date="utc_date",
+    columns=columns_of(SPOT_FLOWS) | {"file_grain": text("monthly or daily: the kind of file the row was read from")},
+)
+
+TAKER_ESTIMATES = record(
+    "taker_estimates",
+    "One row per exchange, asset and UTC day. What the exchange says that takers bought and sold, before its files "
+    "of trades are there; against all quote assets together.",
+    grain="exchange asset utc_date",
+    scope="exchange asset",
+    date="utc_date",
+    columns={
+        "exchange": text("key of the exchange"),
+        "asset": text("upper case, as the exchange spells it"),
+        "utc_date": day("UTC day, of which all 24 hours were told"),
+        "taker_buy_base": amount("bought by takers, in the asset itself", nullable=False),
+        "taker_sell_base": amount("sold by takers, in the asset itself", nullable=False),
+    },
+)
+
 PERPETUAL_SYMBOLS = record(
     "perpetual_symbols",
     "One row per exchange and contract ever seen. What a perpetual, or a future with a date, is a contract on.",

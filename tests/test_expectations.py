@@ -70,6 +70,22 @@ VALID: dict[str, dict[str, Any]] = {
             for measure, value in (("count", 3), ("volume_quote", D("31.5")), ("taker_buy_quote", D("10.5")))
         },
     },
+    "raw_archive_flows": {
+        "exchange": "binance",
+        "symbol": "X{}USDT",
+        "utc_date": DAY,
+        "open_price": 10.0,
+        "high_price": 12.0,
+        "low_price": 9.0,
+        "close_price": 11.0,
+        "volume_base": D("3"),
+        "volume_quote": D("31.5"),
+        "taker_buy_base": D("1"),
+        "taker_buy_quote": D("10.5"),
+        "trade_count": 7,
+        "source_kind": "archive",
+        "file_grain": "monthly",
+    },
     "raw_taker_estimates": {
         "exchange": "okx",
         "asset": "X{}",
@@ -559,8 +575,9 @@ BROKEN: dict[str, list[tuple[dict[str, Any], set[str]]]] = {
     ],
 }
 
-# The bars of contracts obey the rules of spot.
+# The bars of contracts and those of the archive obey the rules of spot.
 BROKEN["raw_perpetual_flows"] = BROKEN["raw_spot_flows"]
+BROKEN["raw_archive_flows"] = [*BROKEN["raw_spot_flows"], ({"file_grain": "weekly"}, {"file_grain"})]
 
 # suite -> rows that are news: loaded, with a warning that blames the column.
 NEWS: dict[str, list[tuple[list[dict[str, Any]], str, list[int]]]] = {

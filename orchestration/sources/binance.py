@@ -13,11 +13,11 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from orchestration.records import SPOT_SYMBOLS
-from orchestration.sources import binance_vision
+from orchestration.sources import binance_second, binance_vision
 from orchestration.sources.binance_vision import KLINE
 from orchestration.sources.body import Body, Parsed, SourceError, Window, distinct
 from orchestration.sources.daily_bars import DAY_MS, Page, flows, ms, read_json, utc
-from orchestration.sources.exchange import Exchange, Klines, Spare
+from orchestration.sources.exchange import Exchange, Klines, SecondSource, Spare
 from orchestration.sources.http import Host, Http
 from orchestration.sources.pairs import split
 from orchestration.sources.trades import Reported
@@ -128,7 +128,7 @@ def pair_of(symbol: str) -> tuple[str, str] | None:
     return split(symbol, QUOTES)
 
 
-def exchange(host: Host, spare: Spare | None = None) -> Exchange:
+def exchange(host: Host, spare: Spare | None = None, second: SecondSource | None = None) -> Exchange:
     """An exchange that speaks Binance's dialect at `host`."""
     return Exchange(
         host,
@@ -142,9 +142,10 @@ def exchange(host: Host, spare: Spare | None = None) -> Exchange:
             page_days=PAGE,
             weight=2,
             spare=spare,
+            second=second,
         ),
         pair_of,
     )
 
 
-EXCHANGE = exchange(HOST, binance_vision.SPARE)
+EXCHANGE = exchange(HOST, binance_vision.SPARE, binance_second.SECOND)

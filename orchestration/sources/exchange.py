@@ -27,6 +27,7 @@ class Klines:
     page_days: int
     weight: float
     spare: "Spare | None" = None
+    second: "SecondSource | None" = None
 
 
 @dataclass(frozen=True)
@@ -39,6 +40,19 @@ class Spare:
     fetch_symbols: Callable[[Http], Iterator[Body]]
     names: Callable[[Body], list[str]]
     fetch: Callable[[Http, str, Window, datetime], Iterator[Body]]
+
+
+@dataclass(frozen=True)
+class SecondSource:
+    """Where the same bars are read again to be compared, a month of a symbol at a time.
+
+    `fetch(http, symbol, grain, month, now)` yields the month's file, or those of its days (`grain`: monthly, daily);
+    `parse` gives the ARCHIVE_FLOWS of many. A month's file is there `month_is_late_days` after its end."""
+
+    host: Host
+    fetch: Callable[[Http, str, str, Window, datetime], Iterator[Body]]
+    parse: Callable[..., Parsed]
+    month_is_late_days: int
 
 
 @dataclass(frozen=True)
@@ -169,3 +183,7 @@ class Exchange:
     @property
     def estimates(self) -> Estimates | None:
         return self.flows.estimates if isinstance(self.flows, TradeFiles) else None
+
+    @property
+    def second(self) -> SecondSource | None:
+        return self.flows.second if isinstance(self.flows, Klines) else None
