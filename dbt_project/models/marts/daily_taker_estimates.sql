@@ -3,22 +3,22 @@
 -- A view: a few rows of a few days, none at all where no exchange with estimates is followed.
 with estimates as (select * from {{ ref('int_taker_estimates_kept') }}),
 
-prices as (
-    select prices.*
-    from {{ ref('int_asset_prices_chosen') }} as prices
-    semi join estimates on prices.asset = estimates.asset and prices.utc_date = estimates.utc_date
+assets as (select * from {{ ref('daily_asset_flows') }}),
+
+priced as (
+    select
+        estimates.*,
+        assets.close_price_usd as price_usd
+    from estimates
+    left join assets on estimates.asset = assets.base_asset and estimates.utc_date = assets.utc_date
 ),
 
 converted as (
     select
-        estimates.*,
-        prices.price_usd,
-        cast(cast(estimates.taker_buy_base as double) * prices.price_usd as decimal(38, 8)) as taker_buy_usd,
-        cast(
-            cast(estimates.taker_buy_base + estimates.taker_sell_base as double) * prices.price_usd as decimal(38, 8)
-        ) as volume_usd
-    from estimates
-    left join prices on estimates.asset = prices.asset and estimates.utc_date = prices.utc_date
+        *,
+        cast(cast(taker_buy_base as double) * price_usd as decimal(38, 8)) as taker_buy_usd,
+        cast(cast(taker_buy_base + taker_sell_base as double) * price_usd as decimal(38, 8)) as volume_usd
+    from priced
 )
 
 select
