@@ -179,6 +179,18 @@ def test_an_estimate_is_not_asked_for_where_no_whole_day_can_be_had():
     assert answer.context["start"] == "2026-02-06"
 
 
+def test_currencies_of_which_estimates_are_told_are_those_of_spot():
+    told = {"code": "0", "msg": "", "data": {"contract": ["XRP"], "option": [], "spot": ["BTC", "sol"]}}
+    (answer,) = okx.fetch_estimated(Script(told))  # pyright: ignore
+    assert okx.parse_estimated(answer) == {"BTC", "SOL"}
+
+
+@pytest.mark.parametrize("told", [{"code": "50011", "data": []}, {"data": {"spot": [1]}}, {"data": {}}, [], None])
+def test_what_is_no_list_of_currencies_is_said(told: object):
+    with pytest.raises(SourceError):
+        okx.parse_estimated(body("okx", "estimated_assets", told))
+
+
 @pytest.fixture(scope="module")
 def today() -> GeneratedMarket:
     return GeneratedMarket(date(2025, 3, 9), size=12, start=date(2025, 2, 20), exchanges=("binance", "okx"))
