@@ -9,6 +9,7 @@ from pathlib import Path
 
 from orchestration.asking.bars import bar_asks
 from orchestration.asking.context import Asking, Known, Listing, listing_of
+from orchestration.asking.estimates import traded
 from orchestration.asking.files import planned
 from orchestration.asking.pages import page_asks
 from orchestration.commands import FAILED, LOCKED
@@ -110,7 +111,13 @@ def _files(asking: Asking, name: str, flows: TradeFiles, listing: Listing, known
     notes = ["sizes are not listed: the line may be slower than the host"] if files and total is None else []
     notes += [f"not all of it is listed: {error}"] if error else []
     notes += [f"{late} days are not there (yet)"] if late else []
-    return Share(name, "trade files", len(files), total, seconds, "; ".join(notes))
+    # They are asked for one after the other. What the exchange can tell of is known once it is asked.
+    estimated = traded(EXCHANGES[name], listing) if EXCHANGES[name].estimates and late else []
+    if estimated:
+        seconds += _seconds(EXCHANGES[name].host, len(estimated) + 1)
+        notes += [f"{len(estimated)} requests are for estimates of those days"]
+    count = len(files) + len(estimated)
+    return Share(name, "trade files", count, total, seconds, "; ".join(notes))
 
 
 def _services(settings: Settings) -> list[Share]:
