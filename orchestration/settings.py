@@ -25,6 +25,7 @@ class Settings:
     upstreams: str | None = None
     allow_noncommercial: bool = False
     trade_archive: str | None = None
+    dask_scheduler: str | None = None
 
     @property
     def synthetic(self) -> bool:
@@ -127,5 +128,6 @@ def load(source: str | None = None, market_dir: str | None = None) -> Settings:
         exchanges=tuple(filter(None, get("EXCHANGES").replace(",", " ").split())),
         upstreams=get("UPSTREAMS") or None,
         trade_archive=get("TRADE_ARCHIVE") or None,
+        dask_scheduler=get("DASK_SCHEDULER") or None,
         allow_noncommercial=_truth("ALTFLOW_ALLOW_NONCOMMERCIAL", noncommercial) if noncommercial else source != "live",
     )
