@@ -8,14 +8,14 @@ from orchestration import settings
 from orchestration.asking.context import Progress
 from orchestration.defs.checks import mart_checks
 from orchestration.defs.published import published_snapshot
-from orchestration.defs.raw import raw_assets
+from orchestration.defs.raw import derivative_assets, raw_assets
 from orchestration.defs.resources import run_resource
 from orchestration.defs.schedules import daily_job, daily_schedule, dead_run_sensor
 from orchestration.defs.transform import dbt_models
 from orchestration.defs.window import months
 from orchestration.run import Companions
 from orchestration.settings import Settings
-from orchestration.sources.registry import followed
+from orchestration.sources.registry import followed, followed_derivatives
 from orchestration.warehouse import Lock
 
 
@@ -32,7 +32,12 @@ def build(
     marts = sorted(key for key in models.keys if key.path[0] == "marts")
     job = daily_job(monthly)
     return dg.Definitions(
-        assets=[*raw_assets(monthly, followed(chosen)), models, published_snapshot(marts)],
+        assets=[
+            *raw_assets(monthly, followed(chosen)),
+            *derivative_assets(followed_derivatives(chosen)),
+            models,
+            published_snapshot(marts),
+        ],
         asset_checks=[mart_checks()],
         jobs=[job],
         schedules=[daily_schedule(job, load_settings)],

@@ -9,6 +9,8 @@ upstream says that it does not have is an absence; the others go on.
 import queue
 import threading
 from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 
 from orchestration.archive import Archive, Asked
 from orchestration.asking.bars import ask_bars
@@ -17,15 +19,25 @@ from orchestration.asking.estimates import DATASET as ESTIMATES
 from orchestration.asking.estimates import ask_estimates
 from orchestration.asking.files import ask_files
 from orchestration.asking.pages import ask_pages
+from orchestration.asking.series import ask_series
+from orchestration.asking.series import followed as with_followed
 from orchestration.asking.services import ask_service
 from orchestration.expectations.validator import Validator
 from orchestration.load import Fetched, Loaded, Loader, Part, added
 from orchestration.plan import Symbol
 from orchestration.settings import Settings
 from orchestration.sources.body import Absent, SourceError, Window
-from orchestration.sources.exchange import Klines, TradeFiles
+from orchestration.sources.exchange import Exchange, Klines, TradeFiles
 from orchestration.sources.http import Http
-from orchestration.sources.registry import DATASETS, EXCHANGES, Dataset, followed
+from orchestration.sources.registry import (
+    DATASETS,
+    DERIVATIVES,
+    EXCHANGES,
+    Dataset,
+    followed,
+    followed_derivatives,
+    served,
+)
 from orchestration.warehouse import Gap, Shrunk, Warehouse
 from orchestration.workers import Pool
 
@@ -56,10 +68,13 @@ class Ingest:
         validator: Validator,
         catalog: dict | None,
         progress: Progress | None = None,
+        is_start_named: bool = False,
     ):
+        """`is_start_named`: whoever started the run named the first day of `window`."""
         self.settings = settings
         self.run_id = run_id
         self.window = window
+        self._is_start_named = is_start_named
         self._archive = archive
         self._warehouse = warehouse
         self._loader = Loader(warehouse, validator)
@@ -91,6 +106,10 @@ class Ingest:
         if {"spot_symbols", "spot_flows"} & datasets:
             for name in followed(self.settings) if exchanges is None else exchanges:
                 threads.append(self._exchange_thread(name, datasets))
+        for name in followed_derivatives(self.settings):
+            wanted = datasets & served(name, self._asking.catalog)
+            if wanted:
+                threads.append(self._derivatives_thread(name, wanted))
         by_upstream: dict[str, list[Dataset]] = {}
         for dataset in DATASETS:
             if dataset.name in datasets and (self.settings.allow_noncommercial or not dataset.noncommercial):
@@ -201,6 +220,36 @@ class Ingest:
 
         return self._guarded(ask)
 
+    def _derivatives_thread(self, name: str, datasets: set[str]) -> Callable[[], None]:
+        exchange = DERIVATIVES[name]
+        known = contracts_known(self._warehouse, name, exchange)
+        answered = {table: self._warehouse.asked(name, table) for table in exchange.tables}
+        streams = [table for table in exchange.tables if table in {exchange.symbols_table, *datasets}]
+        for stream in streams:
+            self._open[stream] = self._open.get(stream, 0) + 1
+
+        def ask() -> None:
+            listing = listing_of(self._asking, name, exchange, known)
+            self._queue.put(listing.item)
+            self._queue.put(exchange.symbols_table)
+            if len(streams) == 1:
+                return
+            since = None if self._is_start_named else self.settings.start
+            chosen = with_followed(self._asking, exchange, known, listing, since)
+
+            def ask_for(table: str) -> None:
+                if table == exchange.flows_table:
+                    ask_bars(self._asking, name, exchange, known, chosen)
+                for series in exchange.series:
+                    if series.table == table:
+                        ask_series(self._asking, name, series, chosen, answered[table], self._is_start_named)
+                self._queue.put(table)
+
+            with ThreadPoolExecutor(len(streams), thread_name_prefix=name) as pool:
+                list(pool.map(ask_for, streams[1:]))
+
+        return self._guarded(ask)
+
     def _service_thread(self, upstream: str, datasets: list[Dataset]) -> Callable[[], None]:
         coins = self._warehouse.read("SELECT stablecoin_id FROM raw.stablecoins WHERE is_followed").to_pylist()
         for dataset in datasets:
@@ -224,15 +273,21 @@ def stream_of(item: Fetched) -> str:
     return flows_of(item.upstream) if item.dataset == "spot_flows" else item.dataset
 
 
-def known_of(warehouse: Warehouse, exchange: str, has_files: bool) -> Known:
+def known_of(warehouse: Warehouse, exchange: str, has_files: bool, market: str = "spot") -> Known:
     """What is stored of an exchange. `has_files`: it has an archive of trades."""
     rows = warehouse.read(
         "SELECT s.symbol AS name, any_value(s.is_trading) AS is_trading, max(f.utc_date) AS last_bar "
-        "FROM raw.spot_symbols s LEFT JOIN raw.spot_flows f USING (exchange, symbol) "
+        f"FROM raw.{market}_symbols s LEFT JOIN raw.{market}_flows f USING (exchange, symbol) "
         "WHERE s.exchange = ? GROUP BY s.symbol ORDER BY 1",
         [exchange],
     ).to_pylist()
-    answered = warehouse.asked(exchange, "spot_flows")
+    answered = warehouse.asked(exchange, f"{market}_flows")
     etags = warehouse.file_etags(exchange) if has_files else {}
     given_up = warehouse.given_up(exchange) if has_files else {}
     return Known([Symbol(**row) for row in rows], answered, etags, given_up)
+
+
+def contracts_known(warehouse: Warehouse, name: str, exchange: Exchange) -> Known:
+    """What is stored of an exchange of contracts."""
+    volumes = warehouse.newest_volumes(name, exchange.flows_table)
+    return replace(known_of(warehouse, name, False, exchange.market), volumes=volumes)

@@ -23,6 +23,9 @@ from orchestration.sources import registry
 from orchestration.sources.body import Body, Parsed, Refused, SourceError, Window
 from orchestration.warehouse import Arrived, Delivery, Gap, Shrunk, Warehouse
 
+OF_DAYS = ("spot_flows", "archive_flows", *(t for e in registry.DERIVATIVES.values() for t in e.tables[1:]))
+"""Tables whose answers are asked for again by the day where rows were refused."""
+
 
 @dataclass
 class Fetched:
@@ -175,7 +178,7 @@ class Loader:
                 failed,
                 _answered(record, items, self._warehouse.not_refused_before(failed)),
                 rounded if position == 0 else 0,
-                carry_forward="is_listed" if table == dataset == "spot_symbols" else None,
+                carry_forward="is_listed" if table == dataset and "is_listed" in record.schema.names else None,
                 only_unknown=table == "spot_symbols" != dataset,
             )
             done = self._warehouse.replace_window(delivery, run_id)
@@ -186,7 +189,7 @@ class Loader:
             loaded.quarantined += len(delivery.refused)
         loaded.rounded += rounded
         loaded.bodies += len(entries)
-        gaps = _unplaced(items, refused) if dataset == "spot_flows" else []
+        gaps = _unplaced(items, refused) if dataset in OF_DAYS else []
         loaded.gaps += gaps
         self._warehouse.note_gaps(run_id, gaps)
 
@@ -226,6 +229,8 @@ def _arrived(record: Record, item: Fetched, rows: pa.Table) -> Arrived:
     if record.table == "asset_caps":
         return Arrived((item.upstream,), item.window)
     scope = {"exchange": item.upstream, "symbol": item.scope, "upstream": item.upstream}
+    if record.table == "archive_flows":
+        scope["symbol"], scope["file_grain"] = item.scope.split(" ")
     return Arrived(tuple(scope.get(column, item.scope) for column in record.scope), item.window)
 
 
@@ -246,7 +251,7 @@ def _unplaced(items: Sequence[Fetched], refused: Sequence[Refused]) -> list[Gap]
 def _answered(record: Record, items: Sequence[Fetched], refused: list[Refused]) -> list[Arrived] | None:
     """What need not be asked for again: all but the days of refused rows, or the whole answer where a row does
     not tell its day. What the upstream repeats to the letter when asked again is its answer."""
-    if record.table != "spot_flows" or not refused:
+    if record.table not in OF_DAYS or not refused:
         return None
     days: dict[str, set[date | None]] = {}
     for row in refused:
@@ -256,13 +261,14 @@ def _answered(record: Record, items: Sequence[Fetched], refused: list[Refused]) 
         lacking = set().union(*(days.get(body.sha256, ()) for body in item.bodies))
         if None not in lacking:
             out = [Window(day, day + timedelta(days=1)) for day in lacking if day]
-            answered += [Arrived((item.upstream, item.scope), window) for window in plan.missing(item.window, out)]
+            scope = (item.upstream, *item.scope.split(" "))
+            answered += [Arrived(scope, window) for window in plan.missing(item.window, out)]
     return answered
 
 
 def _span(record: Record, items: list[Fetched]) -> tuple[date, date] | None:
     """First and last-but-excluded day that the items asked for; None where no window was asked."""
-    if record.table != "spot_flows":
+    if record.table not in OF_DAYS:
         return None
     return min(item.window.start for item in items), max(item.window.end for item in items)
 

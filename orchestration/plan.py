@@ -34,8 +34,8 @@ def missing(wanted: Window, answered: Iterable[Window]) -> list[Window]:
     return [part for part in parts if part.start < part.end]
 
 
-def to_ask(symbol: Symbol, wanted: Window, answered: list[Window]) -> list[Window]:
-    """Windows to ask for one symbol: what is missing, joined with the last REPULL_DAYS.
+def to_ask(symbol: Symbol, wanted: Window, answered: list[Window], repull_days: int = REPULL_DAYS) -> list[Window]:
+    """Windows to ask for one symbol: what is missing, joined with the last `repull_days`.
 
     A symbol that no longer trades is left alone once the exchange has answered for more than
     REPULL_DAYS after its last bar."""
@@ -44,8 +44,18 @@ def to_ask(symbol: Symbol, wanted: Window, answered: list[Window]) -> list[Windo
         reached = max(window.end for window in answered)
         if reached > silent_from + timedelta(days=REPULL_DAYS):
             return missing(Window(wanted.start, min(wanted.end, reached)), answered)
-    again = Window(max(wanted.start, wanted.end - timedelta(days=REPULL_DAYS)), wanted.end)
+    again = Window(max(wanted.start, wanted.end - timedelta(days=repull_days)), wanted.end)
     return _joined([*missing(wanted, answered), again])
+
+
+def parts(window: Window, most_days: int | None) -> list[Window]:
+    """The window in pieces of so many days, the last one shorter; None: whole."""
+    pieces = [window]
+    while most_days and (pieces[-1].end - pieces[-1].start).days > most_days:
+        last = pieces.pop()
+        middle = last.start + timedelta(days=most_days)
+        pieces += [Window(last.start, middle), Window(middle, last.end)]
+    return pieces
 
 
 def _joined(windows: list[Window]) -> list[Window]:

@@ -205,8 +205,8 @@ PERPETUAL_FLOWS = record(
 
 FUNDING_RATES = record(
     "funding_rates",
-    "One row per exchange, symbol and moment of funding. What longs paid to shorts.",
-    grain="exchange symbol funded_at",
+    "One row per exchange, symbol, UTC day and moment of payment. What longs paid to shorts.",
+    grain="exchange symbol utc_date funded_at",
     scope="exchange symbol",
     date="utc_date",
     columns={

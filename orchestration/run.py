@@ -215,10 +215,12 @@ def open_run(
     progress: Progress | None = None,
     on_lock: Callable[[], object] | None = None,
     companions: Companions | None = None,
+    is_start_named: bool = False,
 ) -> Iterator[Run]:
     """Everything a run needs, in the order: lock, folder, upstreams, checks; fetching has begun.
 
-    `start` and `end` (excluded) are days; `exchanges`: whose flows to ask for, None for all; `lock`, `companions`:
+    `start` and `end` (excluded) are days, `is_start_named`: somebody chose `start`; `exchanges`: whose flows to ask
+    for, None for all; `lock`, `companions`:
     what the caller holds already. `on_lock` is called once nobody else can write.
     Raises LockHeld, WarehouseError, RunError."""
     with ExitStack() as stack:
@@ -246,7 +248,9 @@ def open_run(
         http = Http(upstreams.base)
         stack.callback(http.close)
         report = progress or (lambda what, done, total: None)
-        ingest = Ingest(settings, run_id, window, http, archive, warehouse, validator, upstreams.catalog, report)
+        ingest = Ingest(
+            settings, run_id, window, http, archive, warehouse, validator, upstreams.catalog, report, is_start_named
+        )
         stack.callback(ingest.stop)
         begun = {"run_id": run_id, "pid": os.getpid(), "started_at": f"{datetime.now(UTC):%Y-%m-%dT%H:%M:%SZ}"}
         status.note(settings, state="running", **begun)

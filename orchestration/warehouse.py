@@ -278,6 +278,17 @@ class Warehouse:
             windows.setdefault(scope, []).append(Window(start, end))
         return windows
 
+    def newest_volumes(self, exchange: str, table: str) -> dict[str, float]:
+        """Quote volume of the last stored bar by symbol; `table` holds flows."""
+        assert table in RECORDS, table
+        with self.open() as con:
+            rows = con.execute(
+                "SELECT symbol, arg_max(volume_quote, utc_date)::DOUBLE "
+                f"FROM raw.{table} WHERE exchange = ? GROUP BY 1",
+                [exchange],
+            ).fetchall()
+        return dict(rows)
+
     def row_count(self, table: str) -> int:
         """Rows of a raw table."""
         assert table in RECORDS, table

@@ -31,7 +31,7 @@ def ask_bars(asking: Asking, name: str, exchange: Exchange, known: Known, listin
         if is_blocked:
             archived |= {symbol.name for symbol in symbols}
     if listing.error and not symbols:
-        asking.lack(name, "spot_flows", "every symbol", asking.window, listing.error)
+        asking.lack(name, exchange.flows_table, "every symbol", asking.window, listing.error)
     asks = bar_asks(symbols, listing.window, known)
     asking.progress(name, 0, len(asks))
     done = 0
@@ -54,7 +54,9 @@ def ask_bars(asking: Asking, name: str, exchange: Exchange, known: Known, listin
         if asking.stop.is_set():
             return
         asking.put(
-            asking.one(name, "spot_flows", symbol, window, lambda http: fetch(http, symbol, window, listing.now))
+            asking.one(
+                name, exchange.flows_table, symbol, window, lambda http: fetch(http, symbol, window, listing.now)
+            )
         )
         done += 1
         asking.progress(name, done, len(asks))

@@ -25,12 +25,14 @@ class Known:
     """What the warehouse knows of an exchange before it is asked.
 
     `answered`: windows by scope (a symbol, `*` for all); `etags`: of the files that stored days were read from;
-    `given_up`: by scope, days whose file was missing long after it was due."""
+    `given_up`: by scope, days whose file was missing long after it was due; `volumes`: of the last stored bar, in quote
+    asset, by symbol."""
 
     symbols: Sequence[plan.Symbol] = ()
     answered: Mapping[str, list[Window]] = field(default_factory=dict)
     etags: Mapping[str, str] = field(default_factory=dict)
     given_up: Mapping[str, list[date]] = field(default_factory=dict)
+    volumes: Mapping[str, float] = field(default_factory=dict)
 
 
 @dataclass
@@ -91,7 +93,7 @@ class Listing:
 
 def listing_of(asking: Asking, name: str, exchange: Exchange, known: Known) -> Listing:
     """Asks for symbols and clock; without them, those stored and the run's own days."""
-    item = asking.one(name, "spot_symbols", "", FOREVER, exchange.fetch_symbols, exchange.parse_symbols)
+    item = asking.one(name, exchange.symbols_table, "", FOREVER, exchange.fetch_symbols, exchange.parse_symbols)
     now = datetime.combine(asking.window.end, time())
     if item.error is None and exchange.server_time:
         try:
@@ -103,8 +105,10 @@ def listing_of(asking: Asking, name: str, exchange: Exchange, known: Known) -> L
         last_bar = {symbol.name: symbol.last_bar for symbol in known.symbols}
         listed: dict[str, bool] = {}
         for parsed in item.parsed:
-            for row in parsed.tables["spot_symbols"].select(["symbol", "is_trading"]).to_pylist():
-                if not re.search(UNSAFE_TEXT, row["symbol"]):
+            for row in parsed.tables[exchange.symbols_table].to_pylist():
+                # Of contracts, those that end on a date are listed and not followed.
+                is_lasting = row.get("contract_type", "PERPETUAL") == "PERPETUAL"
+                if is_lasting and not re.search(UNSAFE_TEXT, row["symbol"]):
                     listed[row["symbol"]] = row["is_trading"]
         symbols = [plan.Symbol(symbol, trades, last_bar.get(symbol)) for symbol, trades in listed.items()]
     end = min(asking.window.end, now.date())

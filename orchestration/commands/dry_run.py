@@ -12,13 +12,22 @@ from orchestration.asking.context import Asking, Known, Listing, listing_of
 from orchestration.asking.estimates import traded
 from orchestration.asking.files import planned
 from orchestration.asking.pages import page_asks
+from orchestration.asking.series import followed as with_followed
+from orchestration.asking.series import series_asks
 from orchestration.commands import FAILED, LOCKED
-from orchestration.ingest import known_of
+from orchestration.ingest import contracts_known, known_of
 from orchestration.settings import Settings
 from orchestration.sources.body import SourceError
 from orchestration.sources.exchange import Exchange, Klines, TradeFiles
 from orchestration.sources.http import Host, Http
-from orchestration.sources.registry import DATASETS, EXCHANGES, followed
+from orchestration.sources.registry import (
+    DATASETS,
+    DERIVATIVES,
+    EXCHANGES,
+    followed,
+    followed_derivatives,
+    served,
+)
 from orchestration.warehouse import Warehouse, WarehouseError, lock_holder
 from orchestration.workers import Pool
 
@@ -59,6 +68,9 @@ def show_plan(settings: Settings, start: date | None, end: date | None) -> int:
             )  # fmt: skip
             try:
                 shares = [_share(asking, name, EXCHANGES[name], warehouse) for name in followed(settings)]
+                for name in followed_derivatives(settings):
+                    tables = served(name, upstreams.catalog)
+                    shares += _contracts(asking, name, tables, warehouse, None if start else settings.start)
                 shares += _services(settings)
             finally:
                 http.close()
@@ -91,6 +103,31 @@ def _share(asking: Asking, name: str, exchange: Exchange, warehouse: Warehouse |
     note = f"{len(lost)} symbols have days out of reach" if lost else ""
     what = f"pages of trades of {len(asks)} symbols (estimate)"
     return Share(name, what, count, None, _seconds(exchange.host, count), note)
+
+
+def _contracts(
+    asking: Asking, name: str, tables: set[str], warehouse: Warehouse | None, since: date | None
+) -> list[Share]:
+    """`since`: the first day to ask for, None where the run names one."""
+    exchange = DERIVATIVES[name]
+    known = contracts_known(warehouse, name, exchange) if warehouse else Known()
+    if not tables:
+        return []
+    listing = listing_of(asking, name, exchange, known)
+    if listing.error:
+        return [Share(name, "listing", 1, None, 0, f"does not answer: {listing.error}")]
+    listing = with_followed(asking, exchange, known, listing, since)
+    shares = []
+    if exchange.flows_table in tables and isinstance(exchange.flows, Klines):
+        shares.append(_bars(name, exchange.host, exchange.flows, listing, known))
+    for series in exchange.series:
+        if series.table in tables:
+            answered = warehouse.asked(name, series.table) if warehouse else {}
+            asks = series_asks(series, listing, answered, since is None)
+            count = sum(max(1.0, (window.end - window.start).days * series.requests_a_day) for _, window in asks)
+            what = f"{series.table} of {len({symbol for symbol, _ in asks})} symbols"
+            shares.append(Share(name, what, count, None, _seconds(series.host, count)))
+    return shares
 
 
 def _bars(name: str, host: Host, flows: Klines, listing: Listing, known: Known) -> Share:

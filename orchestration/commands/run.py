@@ -16,14 +16,15 @@ from orchestration.warehouse import Lock, LockHeld, Warehouse, WarehouseError
 
 
 def main(args: argparse.Namespace) -> int:
-    from orchestration.sources.registry import EXCHANGES
+    from orchestration.sources.registry import DERIVATIVES, EXCHANGES
 
     if args.market and args.source not in (None, "recorded"):
         print(f"altflow run: --market goes with --source recorded, not with {args.source}", file=sys.stderr)
         return USAGE
-    unknown = [name for name in args.exchange or [] if name not in EXCHANGES]
+    known = EXCHANGES | DERIVATIVES
+    unknown = [name for name in args.exchange or [] if name not in known]
     if unknown:
-        print(f"altflow run: unknown exchange {', '.join(unknown)}; known: {', '.join(EXCHANGES)}", file=sys.stderr)
+        print(f"altflow run: unknown exchange {', '.join(unknown)}; known: {', '.join(known)}", file=sys.stderr)
         return USAGE
     source = args.source or ("recorded" if args.market else None)
     settings = settings_module.load(source, args.market).override(exchanges=tuple(args.exchange or ()) or None)

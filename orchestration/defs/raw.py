@@ -10,7 +10,7 @@ from orchestration.ingest import flows_of
 from orchestration.load import Loaded
 from orchestration.records import RECORDS, Record
 from orchestration.run import Run
-from orchestration.sources.registry import EXCHANGES
+from orchestration.sources.registry import DERIVATIVES, EXCHANGES
 
 OWNERS = ["team:data"]
 
@@ -37,7 +37,7 @@ def raw_assets(months: dg.PartitionsDefinition, exchanges: Sequence[str]) -> lis
     ]
 
 
-def _spec(record: Record, deps: list[dg.AssetKey]) -> dg.AssetSpec:
+def _spec(record: Record, deps: list[dg.AssetKey], group: str = "raw") -> dg.AssetSpec:
     columns = [
         dg.TableColumn(
             field.name,
@@ -50,7 +50,7 @@ def _spec(record: Record, deps: list[dg.AssetKey]) -> dg.AssetSpec:
     return dg.AssetSpec(
         dg.AssetKey(["raw", record.table]),
         description=record.description,
-        group_name="raw",
+        group_name=group,
         kinds={"python", "duckdb"},
         owners=OWNERS,
         deps=deps,
@@ -165,6 +165,36 @@ def _asset(*tables: str, deps: list[str] | None = None) -> dg.AssetsDefinition:
 def _tag_gaps(context: dg.AssetExecutionContext, loaded: Loaded) -> None:
     if loaded.gaps:
         missing = sorted({f"{gap.upstream}/{gap.dataset}" for gap in loaded.gaps})
+def derivative_assets(exchanges: Sequence[str]) -> list[dg.AssetsDefinition]:
+    """An asset for each table that `exchanges` of contracts fill, in one step: they are context, and a step of its own
+    for each would cost every run its events. Nothing where none is followed."""
+    tables = list(dict.fromkeys(table for name in exchanges for table in DERIVATIVES[name].tables))
+    if not tables:
+        return []
+    listed = {DERIVATIVES[name].symbols_table for name in exchanges}
+    keys = {table: dg.AssetKey(["raw", table]) for table in tables}
+    deps = {table: [keys[name] for name in sorted(listed)] if table not in listed else [] for table in tables}
+
+    @dg.multi_asset(
+        name="raw_derivatives",
+        specs=[_spec(RECORDS[table], deps[table], "derivatives") for table in tables],
+        check_specs=[spec for key in keys.values() for spec in _check_specs(key)],
+        can_subset=True,
+        required_resource_keys={"run"},
+    )
+    def load(context: dg.AssetExecutionContext) -> Iterator[dg.MaterializeResult | dg.AssetCheckResult]:
+        run: Run = context.resources.run
+        for table, key in keys.items():
+            if key in context.selected_asset_keys:
+                loaded = run.ingest.load(table)
+                _tag_gaps(context, loaded)
+                yield dg.MaterializeResult(asset_key=key, metadata=_metadata(run, loaded))
+                yield _answered(key, loaded)
+                yield _held(key, table, loaded)
+
+    return [load]
+
+
         before = context.run.tags.get(window.GAPS_TAG)
         named = ",".join(sorted({*missing, *(before.split(",") if before else [])}))
         context.instance.add_run_tags(context.run_id, {window.GAPS_TAG: named[:255]})

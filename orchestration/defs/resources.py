@@ -87,6 +87,7 @@ def run_resource(
             companions=companions,
             wait_seconds=SCHEDULED_WAIT_SECONDS,
             progress=progress,
+            is_start_named=window.START_TAG in dagster_run.tags,
             on_lock=lambda: fail_dead_runs(instance, dagster_run.run_id),
         ) as opened:
             yield opened

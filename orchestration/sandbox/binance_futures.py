@@ -14,7 +14,9 @@ from .wire import Reply, Request, absent, json_reply
 HOSTS = ("fapi.binance.com",)
 WEIGHT_LIMIT = 2400
 KLINES = "/fapi/v1/klines"
-WEIGHTS = {"/fapi/v1/ping": 1, "/fapi/v1/time": 1, "/fapi/v1/exchangeInfo": 1, KLINES: 1}
+TICKER = "/fapi/v1/ticker/24hr"
+WEIGHTS = {"/fapi/v1/ping": 1, "/fapi/v1/time": 1, "/fapi/v1/exchangeInfo": 1, KLINES: 1, TICKER: 1}
+ALL_TICKERS_WEIGHT = 40
 KLINE_WEIGHTS = ((99, 1), (499, 2), (1000, 5), (1500, 10))
 # Counted in requests in five minutes, apart from the weight.
 FUNDING, STATISTICS = "/fapi/v1/fundingRate", "/futures/data/"
@@ -71,6 +73,8 @@ class BinanceFutures:
                 return self._exchange_info()
             case "/fapi/v1/klines":
                 return self._klines(request)
+            case "/fapi/v1/ticker/24hr":
+                return self._tickers(request.query)
             case "/fapi/v1/fundingRate":
                 return self._funding(request.query)
             case "/futures/data/openInterestHist":
@@ -122,6 +126,44 @@ class BinanceFutures:
         limit = min(integer(query, "limit") or 500, KLINE_WEIGHTS[-1][0])
         first, last = page(bars.times_ms, integer(query, "startTime"), integer(query, "endTime"), limit)
         return json_reply([kline(bars, i, LENGTHS[interval]) for i in range(first, last)])
+
+    def _tickers(self, query: Mapping[str, str]) -> Reply:
+        """Of the last 24 hours, that is of the last closed day; of all contracts that trade where none is named."""
+        names = [self._name(query)] if "symbol" in query else list(self.venue.live)
+        rows = [row for name in names if (row := self._ticker(name))]
+        return json_reply(rows[0] if "symbol" in query and rows else rows)
+
+    def _ticker(self, name: str) -> dict | None:
+        day = self.venue.day(name)
+        if day is None:
+            return None
+        listing, last = self.venue.pairs[name], self.venue.last_trade(name)
+        opened, high, low, close = (int(column[0]) for column in (day.open, day.high, day.low, day.close))
+        base, quote, count = int(day.volume_base[0]), int(day.volume_quote[0]), int(day.trades[0])
+
+        def price(units: int) -> str:
+            return fixed(units, listing.price_decimals, listing.price_decimals)
+
+        percent = quotient(100 * (close - opened), opened, 3)
+        mean = quotient(quote * 10**listing.base_decimals, base * 10**day.quote_decimals, 8)
+        return {
+            "symbol": listing.base + listing.quote,
+            "priceChange": price(close - opened),
+            "priceChangePercent": fixed(percent, 3, 3),
+            "weightedAvgPrice": fixed(mean, 8, 8),
+            "lastPrice": price(close),
+            "lastQty": fixed(int(last.size[-1]), listing.base_decimals, listing.base_decimals),
+            "openPrice": price(opened),
+            "highPrice": price(high),
+            "lowPrice": price(low),
+            "volume": fixed(base, listing.base_decimals, listing.base_decimals),
+            "quoteVolume": fixed(quote, day.quote_decimals, day.quote_decimals),
+            "openTime": self.venue.now_ms - DAY_MS,
+            "closeTime": self.venue.now_ms,
+            "firstId": int(last.ids[-1]) - count + 1,
+            "lastId": int(last.ids[-1]),
+            "count": count,
+        }
 
     def _funding(self, query: Mapping[str, str]) -> Reply:
         """Ascending; of all contracts where none is named."""
@@ -199,6 +241,8 @@ class BinanceFutures:
 
 
 def weight_of(request: Request) -> int:
+    if request.path == TICKER and "symbol" not in request.query:
+        return ALL_TICKERS_WEIGHT
     if request.path != KLINES:
         return WEIGHTS[request.path]
     limit = int(request.query["limit"]) if request.query.get("limit", "").isdecimal() else 500

@@ -22,6 +22,15 @@ from .wire import Reply, Request, Server, json_reply
 LOOPBACK = "127.0.0.1"
 OWN_PAGES = "_sandbox"
 LOGGED_PATHS = 10_000
+# What a run may ask of contracts: REST has the first four, archives the others.
+CONTRACT_TABLES = (
+    "perpetual_symbols",
+    "perpetual_flows",
+    "funding_rates",
+    "open_interest",
+    "perpetual_metrics",
+    "perpetual_depth",
+)
 
 
 class Upstreams:
@@ -149,6 +158,7 @@ class Upstreams:
                 "intervals": {k: v if v is None else list(v) for k, v in market.intervals().items()},
                 "weight_limit": self.weight_limit,
             },
+            "binance_usdm": {"tables": list(CONTRACT_TABLES) if "binance_usdm" in market.exchanges() else []},
             "defillama": {
                 "paths": static.served(llama),
                 "stablecoins": sorted(static.children(llama, "/stablecoin/"), key=int),
