@@ -19,6 +19,8 @@ from orchestration.asking.estimates import DATASET as ESTIMATES
 from orchestration.asking.estimates import ask_estimates
 from orchestration.asking.files import ask_files
 from orchestration.asking.pages import ask_pages
+from orchestration.asking.second_source import DATASET as SECOND
+from orchestration.asking.second_source import ask_second_source, stored_months
 from orchestration.asking.series import ask_series
 from orchestration.asking.series import followed as with_followed
 from orchestration.asking.services import ask_service
@@ -196,6 +198,9 @@ class Ingest:
         streams = ["spot_symbols", *([flows_of(name)] if "spot_flows" in datasets else [])]
         has_estimates = exchange.estimates is not None and {"spot_flows", ESTIMATES} <= datasets
         streams += [ESTIMATES] if has_estimates else []
+        second = exchange.second if {"spot_flows", SECOND} <= datasets else None
+        streams += [SECOND] if second else []
+        months = stored_months(self._warehouse, name, known, second, self.window.end) if second else []
         for stream in streams:
             self._open[stream] = self._open.get(stream, 0) + 1
 
@@ -213,6 +218,9 @@ class Ingest:
             else:
                 ask_pages(self._asking, name, exchange, known, listing)
             self._queue.put(flows_of(name))
+            if second:
+                ask_second_source(self._asking, name, second, months, listing)
+                self._queue.put(SECOND)
             if has_estimates:
                 # Of which days they are wanted is known once the files were asked for.
                 ask_estimates(self._asking, name, exchange, listing, unpublished)

@@ -1,5 +1,8 @@
 """Small frames of the marts for the checks before publishing."""
 
+from dataclasses import dataclass
+from decimal import Decimal
+
 import pyarrow as pa
 
 from orchestration.expectations import golden
@@ -7,6 +10,8 @@ from orchestration.expectations.report import Failure
 from orchestration.warehouse import Warehouse
 
 NEWEST_DAYS = 400
+MOST_NAMED = 20
+"""days that a finding quotes"""
 
 
 def checked_frames(warehouse: Warehouse, suites: list[str]) -> list[tuple[str, pa.Table]]:
@@ -31,6 +36,33 @@ def no_exchange_answered(warehouse: Warehouse, run_id: str) -> bool:
             [run_id],
         ).fetchall()
     return bool(answer[0][0])
+
+
+@dataclass(frozen=True)
+class Compared:
+    """R2: the days that were read from two sources, and what differs. `impact_usd`: the largest, on one symbol's day;
+    None where no difference has one."""
+
+    day_count: int
+    differing_day_count: int
+    difference_count: int
+    impact_usd: Decimal | None
+    worst: list[str]
+
+
+def compared_sources(warehouse: Warehouse) -> Compared:
+    """What the API and the archive say of the same days."""
+    with warehouse.open() as con:
+        days = con.execute("SELECT count(*) FROM intermediate.int_archive_days_compared").fetchall()[0][0]
+        by_day = (
+            "SELECT exchange, symbol, utc_date, file_grain, count(*) AS column_count, sum(impact_usd) AS impact_usd, "
+            "string_agg(format('{}: klines {}, archive {}', column_name, coalesce(klines_value, 'nothing'), "
+            "coalesce(archive_value, 'nothing')), '; ' ORDER BY column_name) AS said "
+            "FROM quality.dq_archive_differences GROUP BY ALL"
+        )
+        found = con.execute(f"FROM ({by_day}) ORDER BY abs(impact_usd) DESC NULLS LAST, 1, 2, 3, 4").fetchall()
+    worst = [f"{row[1]} {row[2]} ({row[3]} file), {row[5]} USD: {row[6]}" for row in found[:MOST_NAMED]]
+    return Compared(days, len(found), sum(row[4] for row in found), found[0][5] if found else None, worst)
 
 
 def golden_failure(warehouse: Warehouse) -> Failure | None:

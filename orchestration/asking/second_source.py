@@ -26,12 +26,11 @@ NEWEST = 5
 
 @dataclass(frozen=True)
 class Stored:
-    """A closed month [start, end) of a symbol, answered by the API alone. `trade_count` says how large it is, whatever
-    its quote asset; `is_seen`: its file was read before."""
+    """A closed month of a symbol, answered by the API alone. `trade_count` says how large it is, whatever its quote
+    asset; `is_seen`: its file was read before."""
 
     symbol: str
-    start: date
-    end: date
+    window: Window
     trade_count: int
     is_seen: bool = False
 
@@ -44,33 +43,33 @@ def stored_months(warehouse: Warehouse, exchange: str, known: Known, second: Sec
         return []
     rows = warehouse.read(
         "WITH months AS ("
-        "SELECT symbol, date_trunc('month', utc_date)::DATE AS start, (start + INTERVAL 1 MONTH)::DATE AS end, "
-        "coalesce(sum(trade_count), 0)::BIGINT AS trade_count FROM raw.spot_flows "
-        "WHERE exchange = $1 GROUP BY ALL HAVING bool_and(source_kind = 'klines') AND end <= $3"
-        "), asked AS (SELECT * FROM raw.asked WHERE upstream = $1) "
-        "SELECT m.*, EXISTS (FROM asked a WHERE a.dataset = $2 AND a.scope = m.symbol || ' monthly' "
-        "AND a.start_date <= m.start AND a.end_date >= m.end) AS is_seen FROM months m "
-        "WHERE EXISTS (FROM asked a WHERE a.dataset = 'spot_flows' AND a.scope = m.symbol "
-        "AND a.start_date <= m.start AND a.end_date >= m.end) ORDER BY ALL",
+        "SELECT symbol, date_trunc('month', utc_date)::DATE AS first, sum(trade_count)::BIGINT AS size "
+        "FROM raw.spot_flows WHERE exchange = $1 GROUP BY 1, 2 HAVING bool_and(source_kind = 'klines')"
+        "), closed AS (SELECT *, (first + INTERVAL 1 MONTH)::DATE AS following FROM months WHERE following <= $3), "
+        "asked AS (SELECT * FROM raw.asked WHERE upstream = $1) "
+        "SELECT c.*, EXISTS (FROM asked a WHERE a.dataset = $2 AND a.scope = c.symbol || ' monthly' "
+        "AND a.start_date <= c.first AND a.end_date >= c.following) AS is_seen FROM closed c "
+        "WHERE EXISTS (FROM asked a WHERE a.dataset = 'spot_flows' AND a.scope = c.symbol "
+        "AND a.start_date <= c.first AND a.end_date >= c.following) ORDER BY c.symbol, c.first",
         [exchange, DATASET, end - timedelta(days=second.month_is_late_days)],
     ).to_pylist()
-    return [Stored(**row) for row in rows]
+    return [Stored(r["symbol"], Window(r["first"], r["following"]), r["size"] or 0, r["is_seen"]) for r in rows]
 
 
 def sample(months: Sequence[Stored], day: date) -> list[Stored]:
     """The months to read again in the run of `day`: first of all those never seen, the newest month's with symbols
     that were seen least, then any; drawn by the day, large ones more often. When all were seen it begins anew."""
     left = [month for month in months if not month.is_seen] or list(months)
-    newest = max((month.start for month in left), default=None)
+    newest = max((month.window.start for month in left), default=None)
     times_seen = Counter(month.symbol for month in months if month.is_seen)
     drawn = sorted(left, key=lambda month: _luck(month, day))
-    new = sorted((m for m in drawn if m.start == newest), key=lambda month: times_seen[month.symbol])[:NEWEST]
+    new = sorted((m for m in drawn if m.window.start == newest), key=lambda month: times_seen[month.symbol])[:NEWEST]
     return (new + [month for month in drawn if month not in new])[:SAMPLE]
 
 
 def _luck(month: Stored, day: date) -> float:
     """The least of so many numbers as the month has trades, each drawn from the day, the symbol and the month."""
-    digest = hashlib.sha256(f"{day} {month.symbol} {month.start}".encode()).digest()
+    digest = hashlib.sha256(f"{day} {month.symbol} {month.window.start}".encode()).digest()
     return -math.log((int.from_bytes(digest[:6], "big") + 1) / 2**48) / max(month.trade_count, 1)
 
 
@@ -91,17 +90,14 @@ def ask_second_source(
         month, grain = asked
         if asking.stop.is_set():
             return
-        window = Window(month.start, month.end)
-        scope = f"{month.symbol} {grain}"
-        asking.put(
-            asking.one(
-                name,
-                DATASET,
-                scope,
-                window,
-                lambda http: second.fetch(http, month.symbol, grain, window, listing.now),
-            )
+        item = asking.one(
+            name,
+            DATASET,
+            f"{month.symbol} {grain}",
+            month.window,
+            lambda http: second.fetch(http, month.symbol, grain, month.window, listing.now),
         )
+        asking.put(item)
         done += 1
         asking.progress(what, done, len(asks))
 

@@ -1,4 +1,5 @@
-"""Great Expectations on the marts, as blocking checks: what fails here is not published."""
+"""Great Expectations on the marts, as blocking checks: what fails here is not published. And one that only warns:
+what the API and the archive of an exchange say of the same days."""
 
 from collections.abc import Iterator
 
@@ -18,6 +19,12 @@ SUITES = {
     "marts_run_info": "run_info",
 }
 """Suite → the mart whose publishing it may block."""
+SECOND_SOURCE = dg.AssetCheckSpec(
+    "archive_says_the_same",
+    asset=["marts", "daily_symbol_flows"],
+    description="Days that were read from the API and from the exchange's archive are equal (R2): a sample that grows "
+    "with every new day. The marts use the API's rows; quality.dq_archive_differences has both values.",
+)
 
 
 def mart_checks() -> dg.AssetChecksDefinition:
@@ -29,12 +36,17 @@ def mart_checks() -> dg.AssetChecksDefinition:
     }
 
     @dg.multi_asset_check(
-        name="mart_checks", specs=list(specs.values()), can_subset=True, required_resource_keys={"run"}
+        name="mart_checks",
+        specs=[*specs.values(), SECOND_SOURCE],
+        can_subset=True,
+        required_resource_keys={"run"},
     )
     def check(context: dg.AssetCheckExecutionContext) -> Iterator[dg.AssetCheckResult]:
         from orchestration.marts import checked_frames, golden_failure, no_exchange_answered
 
         run: Run = context.resources.run
+        if SECOND_SOURCE.key in context.selected_asset_check_keys:
+            yield _second_source(run)
         chosen = [suite for suite, spec in specs.items() if spec.key in context.selected_asset_check_keys]
         build = run.warehouse.built_from()
         if build and stands_published(run.settings, build.run_id, code_version()):
@@ -61,6 +73,27 @@ def mart_checks() -> dg.AssetChecksDefinition:
             )
 
     return check
+
+
+def _second_source(run: Run) -> dg.AssetCheckResult:
+    from orchestration.marts import compared_sources
+
+    compared = compared_sources(run.warehouse)
+    metadata = {
+        "days_compared": compared.day_count,
+        "days_differing": compared.differing_day_count,
+        "differences": compared.difference_count,
+        "findings": dg.MetadataValue.md("\n".join(f"- {each}" for each in compared.worst) or "none"),
+    }
+    if compared.impact_usd is not None:
+        metadata["largest_impact_usd"] = float(compared.impact_usd)
+    return dg.AssetCheckResult(
+        asset_key=SECOND_SOURCE.asset_key,
+        check_name=SECOND_SOURCE.name,
+        passed=not compared.difference_count,
+        severity=dg.AssetCheckSeverity.WARN,
+        metadata=metadata,
+    )
 
 
 def _judged(suite: str, run_id: str) -> dg.AssetCheckResult:

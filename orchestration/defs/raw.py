@@ -20,13 +20,16 @@ FRESH = dg.FreshnessPolicy.time_window(fail_window=timedelta(days=3), warn_windo
 
 
 def raw_assets(months: dg.PartitionsDefinition, exchanges: Sequence[str]) -> list[dg.AssetsDefinition]:
-    """One asset for the flows of each of `exchanges`, one for each raw table; that of estimates only where one of
-    the exchanges tells any: a step that has nothing to do would still cost every run its events."""
+    """One asset for the flows of each of `exchanges`, one for each raw table; those of estimates and of a second
+    source only where one of the exchanges has any: a step that has nothing to do would still cost every run its
+    events."""
     estimated = [name for name in exchanges if EXCHANGES[name].estimates]
+    seconded = [name for name in exchanges if EXCHANGES[name].second]
     return [
         _asset("spot_symbols"),
         *(_exchange_asset(name, months) for name in exchanges),
         _flow_tables(exchanges),
+        *([_asset("archive_flows", deps=[*map(flows_of, seconded)])] if seconded else []),
         *([_asset("taker_estimates", deps=[*map(flows_of, estimated)])] if estimated else []),
         _asset("stablecoins"),
         _asset("stablecoin_totals"),
@@ -162,9 +165,6 @@ def _asset(*tables: str, deps: list[str] | None = None) -> dg.AssetsDefinition:
     return load
 
 
-def _tag_gaps(context: dg.AssetExecutionContext, loaded: Loaded) -> None:
-    if loaded.gaps:
-        missing = sorted({f"{gap.upstream}/{gap.dataset}" for gap in loaded.gaps})
 def derivative_assets(exchanges: Sequence[str]) -> list[dg.AssetsDefinition]:
     """An asset for each table that `exchanges` of contracts fill, in one step: they are context, and a step of its own
     for each would cost every run its events. Nothing where none is followed."""
@@ -195,6 +195,9 @@ def derivative_assets(exchanges: Sequence[str]) -> list[dg.AssetsDefinition]:
     return [load]
 
 
+def _tag_gaps(context: dg.AssetExecutionContext, loaded: Loaded) -> None:
+    if loaded.gaps:
+        missing = sorted({f"{gap.upstream}/{gap.dataset}" for gap in loaded.gaps})
         before = context.run.tags.get(window.GAPS_TAG)
         named = ",".join(sorted({*missing, *(before.split(",") if before else [])}))
         context.instance.add_run_tags(context.run_id, {window.GAPS_TAG: named[:255]})
