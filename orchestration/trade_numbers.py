@@ -25,6 +25,7 @@ MOST_TIME_US = 253_402_300_800_000_000
 SHORT = 16
 MOST_UNITS = 10**15
 MOST_DECIMALS = 18
+_FIRST_ROWS = 16
 NEAR = ("price_near", "size_near")
 """columns with the doubles nearest to the texts, NaN where a text may have more than 15 digits"""
 _WIDE = re.compile(r"^\d+(?:\.\d*)?$").pattern
@@ -107,17 +108,19 @@ def wholes(near: np.ndarray, starts: np.ndarray, scales: np.ndarray) -> tuple[np
         if found is not None:
             return found
     counts = np.diff(starts, append=len(near))
-    row_scales = np.repeat(scales, counts)
-    off = np.flatnonzero(~_is_whole(near, _POWERS[row_scales]))
-    while len(off):
-        row_scales[off] += 1
-        off = off[row_scales[off] <= MOST_DECIMALS]
-        off = off[~_is_whole(near[off], _POWERS[row_scales[off]])]
-    row_scales[row_scales > MOST_DECIMALS] = 0
-    scales = np.maximum.reduceat(row_scales, starts)
-    power = _POWERS[np.repeat(scales, counts)]
-    rounded = np.rint(near * power)
-    good = (rounded / power == near) & (rounded < MOST_UNITS)
+    scales = _likely(near, starts, counts, scales)
+    rounded, good = _rounded(near, np.repeat(_POWERS[scales], counts))
+    if not good.all():
+        row_scales = np.repeat(scales, counts)
+        off = np.flatnonzero(~good)
+        while len(off):
+            row_scales[off] += 1
+            off = off[row_scales[off] <= MOST_DECIMALS]
+            off = off[~_rounded(near[off], _POWERS[row_scales[off]])[1]]
+        row_scales[row_scales > MOST_DECIMALS] = 0
+        scales = np.maximum.reduceat(row_scales, starts)
+        rounded, good = _rounded(near, np.repeat(_POWERS[scales], counts))
+    good &= rounded < MOST_UNITS
     return np.where(good, rounded, 0).astype(np.int64), scales, ~good
 
 
@@ -125,17 +128,31 @@ def _of_one(near: np.ndarray, scale: int) -> tuple[np.ndarray, np.ndarray, np.nd
     """The same for one group, where one scale suits all its numbers."""
     while scale <= MOST_DECIMALS:
         power = _POWERS[scale]
-        if _is_whole(near[:1000], power).all():
-            rounded = np.rint(near * power)
-            if (rounded / power == near).all():
-                is_good = rounded.max() < MOST_UNITS
-                return (rounded.astype(np.int64), np.array([scale]), np.zeros(len(near), bool)) if is_good else None
+        if _rounded(near[:1000], power)[1].all():
+            rounded, good = _rounded(near, power)
+            if good.all():
+                is_short = rounded.max() < MOST_UNITS
+                return (rounded.astype(np.int64), np.array([scale]), np.zeros(len(near), bool)) if is_short else None
         scale += 1
     return None
 
 
-def _is_whole(near: np.ndarray, power: np.ndarray | float) -> np.ndarray:
-    return np.rint(near * power) / power == near
+def _likely(near: np.ndarray, starts: np.ndarray, counts: np.ndarray, scales: np.ndarray) -> np.ndarray:
+    """The scale, from `scales` on, that the first rows of each group need; 0 where none will do."""
+    rows = starts[:, None] + np.minimum(np.arange(_FIRST_ROWS), counts[:, None] - 1)
+    scales, off = scales.copy(), np.arange(len(starts))
+    while len(off):
+        off = off[~_rounded(near[rows[off]], _POWERS[scales[off], None])[1].all(axis=1)]
+        scales[off] += 1
+        off = off[scales[off] <= MOST_DECIMALS]
+    scales[scales > MOST_DECIMALS] = 0
+    return scales
+
+
+def _rounded(near: np.ndarray, power: np.ndarray | float) -> tuple[np.ndarray, np.ndarray]:
+    """Units of 1 / power, and whether they say the same."""
+    rounded = np.rint(near * power)
+    return rounded, rounded / power == near
 
 
 def _moderate(price, size):
