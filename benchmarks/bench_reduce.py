@@ -26,6 +26,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import distributed
 import numpy as np
 import pyarrow as pa
 from isal import igzip
@@ -335,8 +336,10 @@ def cluster() -> Iterator[tuple[str, list[subprocess.Popen]]]:
                 processes.append(subprocess.Popen(command, stdout=quiet, stderr=quiet, cwd=ROOT))
                 while not file.exists():
                     time.sleep(0.05)
-            time.sleep(3)  # both workers are there
-            yield json.loads(file.read_text())["address"], processes
+            address = json.loads(file.read_text())["address"]
+            with distributed.Client(address, set_as_default=False) as client:
+                client.wait_for_workers(2)
+            yield address, processes
         finally:
             for process in processes:
                 process.kill()
