@@ -26,6 +26,15 @@ SERVED = [*WEIGHTS, FUNDING, OPEN_INTEREST, TAKERS]
 LENGTHS = {"1h": HOUR_MS, "1d": DAY_MS}
 PERIODS = ["5m", "15m", "30m", "1h", "2h", "4h", "6h", "12h", "1d"]
 REACH_MS = 30 * DAY_MS
+# What a run may ask of contracts; the last two stand in the archive (vision).
+TABLES = (
+    "perpetual_symbols",
+    "perpetual_flows",
+    "funding_rates",
+    "open_interest",
+    "perpetual_metrics",
+    "perpetual_depth",
+)
 # Delivery date of a contract that is never delivered.
 NEVER = 4_133_404_800_000
 
@@ -38,9 +47,18 @@ class BinanceFutures:
         self.statistics_window = SlidingWindow(STATISTICS_LIMIT if is_limited else 0, SECONDS)
         self.names = {listing.base + listing.quote: name for name, listing in self.venue.pairs.items()}
 
+    @property
+    def paths(self) -> list[str]:
+        """What is served."""
+        return SERVED if self.venue.pairs else []
+
+    @property
+    def tables(self) -> list[str]:
+        return [*TABLES] if self.venue.pairs else []
+
     def __call__(self, request: Request) -> Reply:
-        if not self.venue.pairs or request.path not in SERVED:
-            return absent(request, SERVED if self.venue.pairs else [])
+        if request.path not in self.paths:
+            return absent(request, self.paths)
         headers = ()
         if request.path in WEIGHTS:
             charge = self.weight.charge(weight_of(request))
@@ -91,6 +109,9 @@ class BinanceFutures:
 
     def _exchange_info(self) -> Reply:
         """Contracts that are over are not listed."""
+        return self._info([contract(listing) for listing in self.venue.live.values()])
+
+    def _info(self, symbols: list[dict]) -> Reply:
         return json_reply(
             {
                 "timezone": "UTC",
@@ -111,7 +132,7 @@ class BinanceFutures:
                     {"asset": "USDT", "marginAvailable": True, "autoAssetExchange": "-10000"},
                     {"asset": "BTC", "marginAvailable": True, "autoAssetExchange": "-0.10000000"},
                 ],
-                "symbols": [contract(listing) for listing in self.venue.live.values()],
+                "symbols": symbols,
             }
         )
 
@@ -318,3 +339,11 @@ def contract(listing: Listing) -> dict:
         "timeInForce": ["GTC", "IOC", "FOK", "GTX", "GTD"],
         "permissionSets": ["GRID", "COPY"],
     }
+
+
+def server(market: Market, is_limited: bool = True) -> BinanceFutures:
+    if market.kind == "recorded":
+        from .recorded_futures import RecordedFutures
+
+        return RecordedFutures(market, is_limited)
+    return BinanceFutures(market, is_limited)

@@ -40,7 +40,7 @@ ENTRIES = (
         "binance:Binance",
     ),
     Entry("binance_us", ("api.binance.us",), "binance_us:server"),
-    Entry("binance_usdm", ("fapi.binance.com",), "binance_futures:BinanceFutures"),
+    Entry("binance_usdm", ("fapi.binance.com",), "binance_futures:server"),
     Entry("okx", ("www.okx.com", "us.okx.com", "eea.okx.com"), "okx_rest:Okx"),
     Entry("bybit", ("api.bybit.com", "api.bytick.com"), "bybit_rest:Bybit"),
     Entry("kucoin", ("api.kucoin.com",), "kucoin_rest:Kucoin"),

@@ -19,7 +19,7 @@ from .market import Body, Listing, MarketError, Rows, Symbol, day_of, kline_rows
 KLINES = "binance/spot/klines_{}.parquet"
 
 
-class _Bars:
+class BarFile:
     """All bars of one parquet file as one block of JSON text; rows are sorted by symbol and time."""
 
     def __init__(self, path: Path) -> None:
@@ -73,18 +73,18 @@ class RecordedMarket:
         return day_of(max(group.max for group in groups))
 
     @cached_property
-    def _daily_bars(self) -> _Bars:
-        return _Bars(self.folder / KLINES.format("1d"))
+    def _daily_bars(self) -> BarFile:
+        return BarFile(self.folder / KLINES.format("1d"))
 
     @property
-    def _daily(self) -> _Bars:
+    def _daily(self) -> BarFile:
         with self._lock:
             return self._daily_bars
 
     @cached_property
-    def _hourly(self) -> _Bars | None:
+    def _hourly(self) -> BarFile | None:
         path = self.folder / KLINES.format("1h")
-        return _Bars(path) if path.is_file() else None
+        return BarFile(path) if path.is_file() else None
 
     def warm(self) -> None:
         _ = self._daily

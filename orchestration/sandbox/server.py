@@ -22,15 +22,6 @@ from .wire import Reply, Request, Server, json_reply
 LOOPBACK = "127.0.0.1"
 OWN_PAGES = "_sandbox"
 LOGGED_PATHS = 10_000
-# What a run may ask of contracts: REST has the first four, archives the others.
-CONTRACT_TABLES = (
-    "perpetual_symbols",
-    "perpetual_flows",
-    "funding_rates",
-    "open_interest",
-    "perpetual_metrics",
-    "perpetual_depth",
-)
 
 
 class Upstreams:
@@ -146,19 +137,22 @@ class Upstreams:
 
     def _served(self) -> dict[str, dict[str, Any]]:
         """What a run reads before it asks."""
+        from .binance_futures import BinanceFutures
         from .coingecko import CoinGecko
         from .coinmetrics import CoinMetrics
 
         market, static, llama = self.market, self.static, "stablecoins.llama.fi"
         coinmetrics, coingecko = self.server("community-api.coinmetrics.io"), self.server("api.coingecko.com")
         assert isinstance(coinmetrics, CoinMetrics) and isinstance(coingecko, CoinGecko)
+        futures = self.server("fapi.binance.com")
+        assert isinstance(futures, BinanceFutures)
         return {
             "binance": {
                 "symbols": len(market.symbols()),
                 "intervals": {k: v if v is None else list(v) for k, v in market.intervals().items()},
                 "weight_limit": self.weight_limit,
             },
-            "binance_usdm": {"tables": list(CONTRACT_TABLES) if "binance_usdm" in market.exchanges() else []},
+            "binance_usdm": {"tables": futures.tables},
             "defillama": {
                 "paths": static.served(llama),
                 "stablecoins": sorted(static.children(llama, "/stablecoin/"), key=int),

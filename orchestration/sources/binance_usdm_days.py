@@ -165,13 +165,15 @@ def parse_depth(*bodies: Body) -> Parsed:
             rows += content["rows"]
             cited += [body] * len(content["rows"])
             for text, why, day in content["refused"]:
+                if not isinstance(text, str) or not isinstance(why, str):
+                    raise TypeError(f"a refused row is {str(text)[:50]}")
                 refused.append(_refused(PERPETUAL_DEPTH.table, body, text, why, date.fromisoformat(day)))
             more = content["refused_count"] - len(content["refused"])
             if more > 0:
                 why = f"{more} more rows were left out; only the first are kept with their text"
                 day = date.fromisoformat(content["refused"][-1][2])
                 refused.append(_refused(PERPETUAL_DEPTH.table, body, "", why, day))
-        except (KeyError, TypeError, ValueError, AttributeError) as error:
+        except (LookupError, TypeError, ValueError, AttributeError) as error:
             raise SourceError(f"{body.url}: no medians of depth ({str(error)[:120]})", content=body.content) from None
     try:
         days, counts, *texts = zip(*rows, strict=True) if rows else [()] * len(WRITTEN)
