@@ -386,15 +386,15 @@ class Warehouse:
             con.execute("COMMIT")
 
     def absences(self, run_id: str) -> list[dict]:
-        """What upstreams said in a run that they do not have, a line per upstream and reason: count, days."""
+        """What upstreams said in a run that they do not have, a line per upstream, dataset and reason: count, days."""
         with self.open() as con:
             rows = con.execute(
-                "SELECT upstream, reason, count(*), min(start_date), max(end_date) FROM raw.absences "
+                "SELECT upstream, dataset, reason, count(*), min(start_date), max(end_date) FROM raw.absences "
                 "WHERE run_id = ? GROUP BY ALL ORDER BY ALL",
                 [run_id],
             ).fetchall()
-        names = ("upstream", "reason", "count", "start", "end")
-        return [dict(zip(names, (*row[:3], str(row[3]), str(row[4])), strict=True)) for row in rows]
+        names = ("upstream", "dataset", "reason", "count", "start", "end")
+        return [dict(zip(names, (*row[:4], str(row[4]), str(row[5])), strict=True)) for row in rows]
 
     def given_up(self, exchange: str) -> dict[str, list[date]]:
         """By scope: days whose file was still missing long after it was due, or that had none since nobody traded."""

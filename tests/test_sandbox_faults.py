@@ -346,6 +346,17 @@ def test_a_file_is_replaced_in_place_with_its_checksum(sandbox: Sandbox, archive
     assert checksum.startswith(hashlib.sha256(replaced.content).hexdigest()) and checksum.strip().endswith(".zip")
 
 
+def test_one_amount_of_a_file_ends_with_another_digit(sandbox: Sandbox, archive: str) -> None:
+    real, faulty = sandbox.both("*:last-digit=10:1h", archive)
+    before, after = ([line.split(b",") for line in lines_of(answer.content)] for answer in (real, faulty))
+    ((row, other),) = [pair for pair in zip(before, after, strict=True) if pair[0] != pair[1]]
+    assert [index for index in range(12) if row[index] != other[index]] == [10]
+    assert int(other[10][-1:]) == (int(row[10][-1:]) + 1) % 10 and other[10][:-1] == row[10][:-1]
+    assert sandbox.get(archive + ".CHECKSUM").text.startswith(hashlib.sha256(faulty.content).hexdigest())
+    real, faulty = sandbox.both("binance:last-digit", BTC)
+    assert sum(a != b for a, b in zip(real.json(), faulty.json(), strict=True)) == 1
+
+
 @pytest.mark.parametrize("kind", ["duplicated", "unordered", "header", "nan", "seconds", "columns"])
 def test_rows_of_a_file_go_wrong_and_its_checksum_is_right(sandbox: Sandbox, archive: str, kind: str) -> None:
     real, faulty = sandbox.both(f"*:{kind}:1h", archive)

@@ -56,7 +56,8 @@ def summary(settings: Settings, only_gaps: bool = False) -> list[str]:
         lines.append("missing: nothing that was asked for")
     for absence in status.read(settings).get("absences") or []:
         days = f"{absence['start']} .. {absence['end']} (excluded)"
-        lines.append(f"not there: {absence['upstream']}: {absence['reason'].replace('_', ' ')}, days of {days}")
+        of = absence["upstream"] + (f"/{absence['dataset']}" if absence["dataset"] != "spot_flows" else "")
+        lines.append(f"not there: {of}: {absence['reason'].replace('_', ' ')}, days of {days}")
     if not only_gaps:
         lines.append(f"results: {settings.published_dir / 'marts.duckdb'}")
         lines.append('next:    altflow sql "from daily_altcoin_flow limit 5"; altflow status; altflow ui')

@@ -351,6 +351,11 @@ def _negative(turn: Turn) -> Reply:
     return _in_rows(turn, fault_rows.number("-"))
 
 
+@kind("last-digit", "an amount of one row ends with another digit; =COLUMN from 0 (5)", passes=False, value="number")
+def _last_digit(turn: Turn) -> Reply:
+    return _in_rows(turn, fault_rows.last_digit(int(turn.seconds(5))))
+
+
 @kind("replaced", "a file was replaced by one with a row less; its checksum too", passes=False)
 def _replaced(turn: Turn) -> Reply:
     if not turn.request.path.removesuffix(".CHECKSUM").endswith((".zip", ".gz", ".csv")):

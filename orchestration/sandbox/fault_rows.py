@@ -236,6 +236,19 @@ def number(text: str) -> Change:
     return change
 
 
+def last_digit(column: int) -> Change:
+    """A number of one row, that of `column` (from 0), ends with the next digit."""
+
+    def change(rows: Rows, chance: random.Random) -> None:
+        found = list(cells(rows.rows[_somewhere(rows, chance)]))
+        if column >= len(found) or not DECIMAL.fullmatch(found[column][1]):
+            raise DoesNotApply(f"no amount in column {column}")
+        cell, text = found[column]
+        write(cell, text[:-1] + str((int(text[-1]) + 1) % 10))
+
+    return change
+
+
 def unit(digits: int, is_mixed: bool = False) -> Change:
     """Times get so many digits (10: seconds, 13: milli-, 16: microseconds), all of them or every second row's."""
 
