@@ -83,7 +83,7 @@ def file_jobs(
     lost = set(given_up)
     by_day: dict[date, list[TradeFile]] = {}
     for file in files:
-        for day in days_of(file):
+        for day in days_of(file) if is_listed or file.due <= now else ():
             by_day.setdefault(day, []).append(file)
     first = min((file.start.date() for file in files), default=None)
     if answered:
@@ -98,7 +98,7 @@ def file_jobs(
         found = _chosen(day, by_day.get(day, ()), by_month[day.replace(day=1)])
         is_over = not has_silent_days and now >= due(day) + ONE_DAY
         found = found or (tuple(f for f in by_day.get(day, ()) if not is_long(f)) if is_over else ())
-        if found and (is_listed or (max(f.due for f in found) <= now and day not in lost)):
+        if found and (is_listed or day not in lost):
             choices.append((day, found, any(is_long(file) for file in found)))
         elif scope != "*" and (first is None or day < first or not (is_alive or (last and _midnight(day) < last))):
             continue
