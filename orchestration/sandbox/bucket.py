@@ -13,11 +13,12 @@ from itertools import islice
 from typing import Protocol
 from xml.sax.saxutils import escape
 
+from .recent import Recent
 from .wire import Reply, Request, absent
 
 XML = "application/xml"
 PAGE = 1000
-KEPT_BODIES, KNOWN_SIZES = 64, 50_000
+KEPT_BYTES, KNOWN_SIZES = 16_000_000, 50_000
 QUOTE = {'"': "&quot;"}
 CHECKSUM = ".CHECKSUM"
 CONTENT_TYPES = {".zip": "application/zip", ".gz": "application/gzip"}
@@ -45,8 +46,17 @@ class Bucket:
 
     def __init__(self, name: str, tree: Tree, checksum: str | None = None) -> None:
         self.name, self.tree, self.checksum = name, tree, checksum
-        self._made = lru_cache(maxsize=KEPT_BODIES)(self._make)
+        self._recent = Recent(KEPT_BYTES)
         self._known = lru_cache(maxsize=KNOWN_SIZES)(self._measure)
+
+    def _made(self, key: str) -> bytes:
+        """Who lists a folder of small files downloads them next: they are still there."""
+
+        def make() -> tuple[bytes, int]:
+            body = self._make(key)
+            return body, len(body)
+
+        return self._recent.get(key, make)
 
     def _make(self, key: str) -> bytes:
         of = key.removesuffix(CHECKSUM)

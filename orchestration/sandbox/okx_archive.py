@@ -11,7 +11,7 @@ from functools import lru_cache
 import pyarrow as pa
 
 from .archive_text import chosen, csv, float_text, zipped
-from .bucket import KEPT_BODIES, no_such_key
+from .bucket import no_such_key
 from .market import HOUR_MS, Listing, Market, midnight_ms
 from .periods import span_of
 from .wire import Reply, Request, absent
@@ -30,12 +30,13 @@ HEADER = "instrument_name,trade_id,side,price,size,created_time"
 OLD_HEADER = "instrument_name/交易币对名,trade_id/撮合id,side/交易方向,price/价格,size/数量,created_time/成交时间"
 PATH = re.compile(r"(?P<grain>daily|monthly)/(?P<folder>\d+)/(?P<what>.+)-trades-(?P<period>[\d-]+)\.zip")
 ALL = "allspot"
+KEPT_FILES = 64
 
 
 class OkxArchive:
     def __init__(self, market: Market, is_limited: bool = True) -> None:
         self.market = market
-        self._file = lru_cache(maxsize=KEPT_BODIES)(self._make)
+        self._file = lru_cache(maxsize=KEPT_FILES)(self._make)
 
     def __call__(self, request: Request) -> Reply:
         if "okx" not in self.market.exchanges():

@@ -7,6 +7,7 @@ monthly klines, daily metrics and bookDepth, monthly fundingRate. A checksum sta
 import zlib
 from collections.abc import Iterable, Mapping
 from datetime import date, datetime, time, timedelta
+from functools import lru_cache
 
 import numpy as np
 
@@ -36,7 +37,9 @@ class Vision:
         return self.bucket.get(request.path[1:])
 
 
+@lru_cache(maxsize=1)
 def bucket(market: Market) -> Bucket:
+    """One for its listing and its downloads, so that what is listed is made once."""
     return Bucket("data.binance.vision", _Files(market), "sha256")
 
 

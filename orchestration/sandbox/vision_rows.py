@@ -109,7 +109,8 @@ def klines_csv(rows: Rows, start: int, end: int) -> bytes:
 
 class UsdM:
     def __init__(self, market: Market, pairs: Mapping[str, Listing]) -> None:
-        self.bars = lru_cache(64)(lambda symbol, interval: market.bars("binance_usdm", pairs[symbol].name, interval))
+        # Of some contracts at a time: the hours of one are some megabytes.
+        self.bars = lru_cache(24)(lambda symbol, interval: market.bars("binance_usdm", pairs[symbol].name, interval))
         self.funding = lru_cache(64)(lambda symbol: market.funding(pairs[symbol].name))
         self.interest = lru_cache(64)(lambda symbol: market.open_interest(pairs[symbol].name))
         self.datasets = {
