@@ -175,16 +175,18 @@ class Shrunk(WarehouseError):
 
 class Warehouse:
     """One warehouse file. `with warehouse.open() as con` opens it for a moment, or uses the connection that
-    `keep` holds: while it is held, nobody else can open the file, dbt in this process included."""
+    `keep` holds: while it is held, nobody else can open the file, dbt in this process included. One that `reads_only`
+    leaves the file as it is, also what a killed run left beside it."""
 
-    def __init__(self, path: Path):
+    def __init__(self, path: Path, reads_only: bool = False):
         self.path = path
+        self._reads_only = reads_only
         self._kept: duckdb.DuckDBPyConnection | None = None
 
     def keep(self) -> None:
         """Holds one connection for the calls to come, by one thread at a time, until `release`."""
         if self._kept is None:
-            self._kept = self._connect(read_only=False)
+            self._kept = self._connect(self._reads_only)
 
     def release(self) -> None:
         if self._kept is not None:
@@ -212,7 +214,7 @@ class Warehouse:
         if self._kept is not None:
             yield self._kept
             return
-        con = self._connect(read_only)
+        con = self._connect(read_only or self._reads_only)
         try:
             yield con
         finally:

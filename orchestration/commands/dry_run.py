@@ -58,7 +58,8 @@ def show_plan(settings: Settings, start: date | None, end: date | None) -> int:
     try:
         upstreams = Upstreams.start(settings, end + timedelta(days=1) if end else None).wait()
         window = closed_window(settings, upstreams.catalog, start, end + timedelta(days=1) if end else None)
-        warehouse = Warehouse(settings.warehouse_path) if settings.warehouse_path.exists() else None
+        stored = settings.warehouse_path.exists()
+        warehouse = Warehouse(settings.warehouse_path, reads_only=True) if stored else None
         with tempfile.TemporaryDirectory() as spool:
             http, pool = Http(upstreams.base), Pool(settings)
             asking = Asking(
