@@ -6,7 +6,7 @@ A new exchange is one file in this folder, one fixture and one line in EXCHANGES
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
-from orchestration.settings import Settings
+from orchestration.settings import Settings, SettingsError
 from orchestration.sources import (
     alternative_me,
     binance,
@@ -81,9 +81,13 @@ DERIVATIVES: dict[str, Exchange] = {"binance_usdm": binance_usdm.EXCHANGE}
 def followed(settings: Settings) -> tuple[str, ...]:
     """The exchanges that a run asks: those named in the settings, else those that cost requests and not terabytes.
     A recorded market holds what was recorded: Binance. On a generated one nobody waits a minute and a half for
-    Kraken's one request a second, unless he names it."""
+    Kraken's one request a second, unless he names it. Raises SettingsError for a name that nobody has."""
+    known = EXCHANGES | DERIVATIVES
+    unknown = [name for name in settings.exchanges if name not in known]
+    if unknown:
+        raise SettingsError(f"unknown exchange {', '.join(unknown)}; known: {', '.join(known)}")
     if settings.exchanges:
-        return tuple(name for name in settings.exchanges if name not in DERIVATIVES)
+        return tuple(dict.fromkeys(name for name in settings.exchanges if name not in DERIVATIVES))
     if settings.source == "recorded":
         return ("binance",)
     slow = {"kraken"} if settings.source == "sandbox" else set()
