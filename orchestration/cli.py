@@ -60,6 +60,7 @@ exit codes: 0 published and complete; 1 failed, nothing published; 2 wrong usage
         "--source", choices=("sandbox", "recorded", "live"), help="default: ALTFLOW_SOURCE, else sandbox"
     )
     doctor.add_argument("--market", metavar="DIR", help="the folder of a recorded market")
+    doctor.add_argument("--exchange", action="append", metavar="X", help="ask only this exchange; repeatable")
 
     sandbox = commands.add_parser("sandbox", help="serve the stand-in upstreams on 127.0.0.1")
     from orchestration.sandbox import command
