@@ -152,6 +152,8 @@ def test_contracts_are_followed_where_nobody_names_exchanges_and_asked_for_what_
     assert followed_derivatives(Settings("live", Path())) == (NAME,)
     assert followed_derivatives(Settings("live", Path(), exchanges=("binance",))) == ()
     assert followed_derivatives(Settings("live", Path(), exchanges=("binance", NAME))) == (NAME,)
+    assert followed_derivatives(Settings("sandbox", Path())) == ()
+    assert followed_derivatives(Settings("sandbox", Path(), exchanges=("binance", NAME))) == (NAME,)
     assert served(NAME, None) == set(TABLES)
     assert served(NAME, {"upstreams": {}}) == set()
     assert served(NAME, {"upstreams": {NAME: {"tables": ["funding_rates", "other"]}}}) == {"funding_rates"}
