@@ -66,6 +66,7 @@ class World:
 class Ran:
     code: int
     said: str
+    status: str
     data: Path
     asked: list[str]
 
@@ -85,7 +86,9 @@ def ran(tmp_path_factory: pytest.TempPathFactory) -> Ran:
             patch.setenv(f"ALTFLOW_{name}", str(value))
         chosen = ["--end", str(LAST), "--exchange", "made_up", "--exchange", "binance"]
         code = cli.main(["run", "--source", "sandbox", "--quiet", *chosen])
-    return Ran(code, said.getvalue(), data, world.asked)
+        with redirect_stdout(status := io.StringIO()):
+            assert cli.main(["status"]) == 0
+    return Ran(code, said.getvalue(), status.getvalue(), data, world.asked)
 
 
 @pytest.mark.parametrize(
@@ -168,6 +171,15 @@ def test_it_is_in_coverage(ran: Ran):
         LAST: (2, 0, "not_published_yet"),
     }
     assert found == [(day, *special.get(day, (2, 2, None))) for day in days(START, NOW)]
+
+
+def test_it_is_in_the_status(ran: Ran):
+    lines = [line.strip("│ ") for line in ran.status.splitlines() if "made_up" in line or "file missing" in line]
+    assert [" ".join(line.split()) for line in lines] == [
+        "spot flows of made_up │ 2023-01-28 │ 1 │ ok",
+        "made_up │ trade files │ 86.11 % │ 5 │ file missing: 1 day",
+    ]
+    assert "not published yet: 1 day" in ran.status
 
 
 def test_each_number_leads_to_its_file(ran: Ran):

@@ -2,32 +2,37 @@
 
 import argparse
 import sys
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, time, timedelta
 
 from orchestration import status as run_status
 from orchestration.commands import FAILED
 from orchestration.publish import NothingPublished, open_published
 from orchestration.settings import Settings, load_for_reading
+from orchestration.sources.exchange import Klines, TradeFiles, TradePages
+from orchestration.sources.registry import EXCHANGES
 from orchestration.warehouse import lock_holder
 
 OK_DAYS, WARN_DAYS = 2, 3
-"""Age of the newest data, in days after the last closed day: ok up to OK_DAYS, failing after WARN_DAYS."""
-
+"""Age of the newest data, in days after the last closed day (of archives: the last one whose files are due): ok up to
+OK_DAYS, failing after WARN_DAYS."""
+READ_FROM = {Klines: "bars", TradeFiles: "trade files", TradePages: "pages"}
+ONE_DAY = timedelta(days=1)
 
 QUERY = """
 WITH datasets AS (
-    SELECT 'spot flows of ' || exchange AS dataset, max(utc_date) AS last_date FROM daily_symbol_flows GROUP BY exchange
+    SELECT 'spot flows of ' || exchange AS dataset, exchange, max(utc_date) AS last_date
+    FROM daily_symbol_flows GROUP BY exchange
     UNION ALL
-    SELECT 'stablecoin supply', max(utc_date) FROM daily_stablecoin_supply
+    SELECT 'stablecoin supply', NULL, max(utc_date) FROM daily_stablecoin_supply
     UNION ALL
-    SELECT 'dominance (' || definition_id || ')', max(utc_date) FROM daily_dominance
+    SELECT 'dominance (' || definition_id || ')', NULL, max(utc_date) FROM daily_dominance
     WHERE definition_id IN ('cap_all', 'spot_volume') GROUP BY definition_id
 )
-SELECT dataset, last_date FROM datasets ORDER BY dataset
+SELECT dataset, exchange, last_date FROM datasets ORDER BY dataset
 """
 
 COVERAGE = """
-SELECT exchange, dataset, sum(present_count)::DOUBLE / sum(expected_count) AS coverage_ratio,
+SELECT exchange, dataset, sum(present_count)::DOUBLE / nullif(sum(expected_count), 0) AS coverage_ratio,
     sum(expected_count - present_count)::BIGINT AS missing_count
 FROM coverage_daily WHERE utc_date > (SELECT max(utc_date) FROM coverage_daily) - INTERVAL 30 DAY
 GROUP BY ALL ORDER BY ALL
@@ -67,17 +72,48 @@ def _print(
     table = Table(title="freshness")
     for name in ("dataset", "last day", "age (days)", "state"):
         table.add_column(name)
-    for dataset, newest in rows:
+    for dataset, exchange, newest in rows:
         age = (today - newest).days if newest else None
-        state = "no data" if age is None else "ok" if age <= OK_DAYS else "warn" if age <= WARN_DAYS else "FAIL"
-        table.add_row(dataset, str(newest or ""), "" if age is None else str(age), state)
+        table.add_row(dataset, str(newest or ""), "" if age is None else str(age), _state(exchange, newest, today))
     console.print(table)
-    table = Table(title="coverage, last 30 days")
-    for name in ("exchange", "dataset", "coverage", "missing symbol-days"):
+    table = Table(title="coverage in symbol-days, last 30 days")
+    for name in ("exchange", "read from", "coverage", "missing", "not there"):
         table.add_column(name)
-    for exchange, dataset, ratio, missing in coverage:
-        table.add_row(exchange, dataset, "" if ratio is None else f"{100 * ratio:.2f} %", f"{missing:,}")
+    absent = _absent(run_status.read(settings).get("absences") or [])
+    ratios = {exchange: (ratio, missing) for exchange, dataset, ratio, missing in coverage if dataset == "spot_flows"}
+    for exchange in sorted(ratios.keys() | absent.keys()):
+        ratio, missing = ratios.get(exchange, (None, None))
+        table.add_row(
+            exchange,
+            READ_FROM.get(type(EXCHANGES[exchange].flows), "") if exchange in EXCHANGES else "",
+            "" if ratio is None else f"{100 * ratio:.2f} %",
+            "" if missing is None else f"{missing:,}",
+            "\n".join(absent.get(exchange, [])),
+        )
     console.print(table)
+
+
+def _state(exchange: str | None, newest: date | None, today: date) -> str:
+    if newest is None:
+        return "no data"
+    flows = EXCHANGES[exchange].flows if exchange in EXCHANGES else None
+    due = today
+    # Files of a month come when it is over: until then nothing is late.
+    while isinstance(flows, TradeFiles) and due > newest and flows.due(due) > datetime.combine(today, time()):
+        due -= ONE_DAY
+    age = (due - newest).days
+    return "ok" if age <= OK_DAYS else "warn" if age <= WARN_DAYS else "FAIL"
+
+
+def _absent(absences: list[dict]) -> dict[str, list[str]]:
+    """By exchange what it says that it does not have, a line each; days from the first to the last."""
+    lines: dict[str, list[str]] = {}
+    for absence in absences:
+        count = (date.fromisoformat(absence["end"]) - date.fromisoformat(absence["start"])).days
+        what = f"{absence['reason'].replace('_', ' ')}: {count} day{'' if count == 1 else 's'}"
+        dataset = absence.get("dataset", "spot_flows")
+        lines.setdefault(absence["upstream"], []).append(what if dataset == "spot_flows" else f"{dataset} {what}")
+    return lines
 
 
 def _print_run(settings: Settings) -> None:

@@ -98,6 +98,9 @@ def _published(settings: Settings) -> list[str]:
         share = float(group_net) / float(group_volume) if group_volume else None
         lines.append(f"control  {group}: {usd(group_net)} ({percent(share)})")
     lines.append(f"  altcoins against BTC: {percent(excess)} of volume (below 0: more sold than BTC)")
-    lines.append("  taker-signed aggressor imbalance on the covered venue, not capital leaving, not the whole market")
+    covered = "venue" if exchanges == 1 else "venues"
+    lines.append(
+        f"  taker-signed aggressor imbalance on the covered {covered}, not capital leaving, not the whole market"
+    )
     lines.append(f"history: {info[2]} .. {info[3]}, source {info[0]}")
     return lines

@@ -1,0 +1,40 @@
+"""`altflow status`: what counts as late, and what is said of what is not there."""
+
+from datetime import date
+
+import pytest
+
+from orchestration.commands.status import _absent, _state
+
+
+@pytest.mark.parametrize(
+    ("exchange", "newest", "state"),
+    [
+        ("binance", date(2026, 3, 9), "ok"),
+        ("binance", date(2026, 3, 7), "warn"),
+        ("binance", date(2026, 3, 6), "FAIL"),
+        # Files of OKX come three days later, those of Gate when the month is over.
+        ("okx", date(2026, 3, 5), "ok"),
+        ("okx", date(2026, 3, 2), "FAIL"),
+        ("gate", date(2026, 2, 28), "ok"),
+        ("gate", date(2026, 1, 31), "FAIL"),
+        (None, date(2026, 3, 6), "FAIL"),
+        ("an exchange that was", None, "no data"),
+    ],
+)
+def test_a_day_is_late_when_it_could_be_there(exchange: str | None, newest: date | None, state: str):
+    assert _state(exchange, newest, date(2026, 3, 10)) == state
+
+
+def test_what_is_not_there_is_told_by_exchange():
+    okx = {"upstream": "okx", "dataset": "spot_flows"}
+    said = [
+        okx | {"reason": "file_missing", "count": 1, "start": "2026-01-24", "end": "2026-01-25"},
+        okx | {"reason": "not_published_yet", "count": 2, "start": "2026-03-07", "end": "2026-03-10"},
+        {"upstream": "binance_usdm", "dataset": "open_interest", "reason": "out_of_reach", "count": 3}
+        | {"start": "2026-01-01", "end": "2026-02-01"},
+    ]
+    assert _absent(said) == {
+        "okx": ["file missing: 1 day", "not published yet: 3 days"],
+        "binance_usdm": ["open_interest out of reach: 31 days"],
+    }
