@@ -23,7 +23,7 @@ from orchestration.sources.registry import EXCHANGES
 from tests import made_up, test_exchanges
 from tests.served import served, upstreams
 
-START, NOW = date(2023, 1, 1), date(2023, 1, 30)
+START, NOW = date(2023, 1, 10), date(2023, 1, 30)
 FIXTURE = json.loads(Path(__file__).with_name("made_up.json").read_text())
 LOST, SILENT, LAST = date(2023, 1, 13), date(2023, 1, 16), NOW - timedelta(days=1)
 """No file of LOST is ever there; on SILENT nobody trades SALT; that of LAST is due later than the run."""

@@ -71,13 +71,18 @@ def run_resource(
         instance = context.instance
         assert dagster_run is not None and instance is not None
         instance.add_run_tags(dagster_run.run_id, {window.PID_TAG: process_name()})
+        settings = load_settings()
         start, end = window.days_of(dagster_run.tags)
+        is_start_named = window.START_TAG in dagster_run.tags
+        if start and not is_start_named:
+            # The first partition is a month, which may have begun before what is wanted.
+            start = max(start, settings.start)
         chosen = dagster_run.asset_selection
         tables = {table for table in RECORDS if not chosen or dg.AssetKey(["raw", table]) in chosen}
         exchanges = exchanges_in(chosen) if chosen else None
         tables |= {"spot_flows"} if exchanges else set()
         with open_run(
-            load_settings(),
+            settings,
             dagster_run.run_id,
             tables,
             start,
@@ -87,7 +92,7 @@ def run_resource(
             companions=companions,
             wait_seconds=SCHEDULED_WAIT_SECONDS,
             progress=progress,
-            is_start_named=window.START_TAG in dagster_run.tags,
+            is_start_named=is_start_named,
             on_lock=lambda: fail_dead_runs(instance, dagster_run.run_id),
         ) as opened:
             yield opened
