@@ -89,7 +89,8 @@ def settings():
     command = [sys.executable, "-m", "orchestration", "sandbox", "--size", "20", "--now", "2026-11-21", "--with-parent"]
     with subprocess.Popen(command, cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as sandbox:
         assert sandbox.stdin and sandbox.stdout
-        yield {"UPSTREAMS": json.loads(sandbox.stdout.readline())["url"], "START": "2026-09-01", "EXCHANGES": "binance okx"}
+        url = json.loads(sandbox.stdout.readline())["url"]
+        yield {"UPSTREAMS": url, "START": "2026-09-01", "EXCHANGES": "binance okx"}
         sandbox.stdin.close()
         sandbox.wait(10)
 
