@@ -67,9 +67,7 @@ class Stored:
 def load(data: Path, validator: Validator, url: str, run_id: str) -> Stored:
     """Loads every dataset as the raw assets do."""
     data.mkdir(exist_ok=True)
-    options = Settings(
-        "sandbox", data, start=START, upstreams=url, allow_noncommercial=True, exchanges=("binance",)
-    )
+    options = Settings("sandbox", data, start=START, upstreams=url, allow_noncommercial=True, exchanges=("binance",))
     with open_run(
         options, run_id, set(RECORDS), end=NOW, companions=Companions(validator, Upstreams(url), Builder(options))
     ) as run:

@@ -91,9 +91,7 @@ class Outcome:
 def load(data: Path, validator: Validator, url: str) -> Outcome:
     """Loads every dataset into an empty warehouse, as the raw assets do."""
     data.mkdir(exist_ok=True)
-    settings = Settings(
-        "sandbox", data, start=START, upstreams=url, allow_noncommercial=True, exchanges=("binance",)
-    )
+    settings = Settings("sandbox", data, start=START, upstreams=url, allow_noncommercial=True, exchanges=("binance",))
     began = time.monotonic()
     companions = Companions(validator, Upstreams(url), Builder(settings))
     with open_run(settings, "run", set(RECORDS), end=NOW, companions=companions) as run:
