@@ -79,7 +79,7 @@ DERIVATIVES: dict[str, Exchange] = {"binance_usdm": binance_usdm.EXCHANGE}
 
 
 def followed(settings: Settings) -> tuple[str, ...]:
-    """The exchanges that a run asks: those named in the settings, else those that cost requests and not terabytes.
+    """The exchanges that a run asks: those named in the settings, else those that cost requests and not gigabytes.
     A recorded market holds what was recorded: Binance. On a generated one nobody waits a minute and a half for
     Kraken's one request a second, unless he names it. Raises SettingsError for a name that nobody has."""
     known = EXCHANGES | DERIVATIVES
