@@ -146,8 +146,8 @@ def _go_on(
     until they are known to be stored, and the day that is not over."""
     assert flows.fetch_since
     now, today = listing.now, listing.now.date()
-    closed = [window.start] if window.start < window.end else []
-    for first in (*closed, today):
+    # An older day may be out of reach while a newer one is not; which are is known without asking.
+    for first in (*_days(window), today):
         known = kept.get(first)
         reading = _Reading(flows, symbol)
         since = datetime.combine(first, time())
@@ -157,9 +157,11 @@ def _go_on(
             reading.files += known.files
         elif known:
             since = max(since, known.until)
-        item = Fetched(name, "spot_flows", symbol, window)
+        item = Fetched(name, "spot_flows", symbol, Window(first, window.end))
         _read(item, reading, flows.fetch_since(asking.http, symbol, since, now))
         if first != today:
+            if isinstance(item.error, Absent):
+                item.window = Window(first, first + timedelta(days=1))
             asking.put(_closed(item, reading, now))
         if item.error is None:
             return _to_keep(reading, Window(first, today), now)
