@@ -18,12 +18,14 @@ LONGEST = [
     "test_marts_caps",
     "test_run",
     "test_truth",
+    "test_all_exchanges",
     "test_faults",
     "test_fault_schedules",
     "test_rebuild",
     "test_sandbox_market",
     "test_sandbox_archives",
     "test_sandbox_faults",
+    "test_made_up_exchange",
 ]
 SESSION_FOLDER = pytest.StashKey[Path]()
 
