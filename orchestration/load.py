@@ -176,7 +176,8 @@ class Loader:
                 dataset,
                 entries if position == 0 else [],
                 failed,
-                _answered(record, items, self._warehouse.not_refused_before(failed)),
+                # The first table tells what need not be asked for again; what others hold of it adds nothing.
+                _answered(record, items, self._warehouse.not_refused_before(failed)) if position == 0 else [],
                 rounded if position == 0 else 0,
                 carry_forward="is_listed" if table == dataset and "is_listed" in record.schema.names else None,
                 only_unknown=table == "spot_symbols" != dataset,

@@ -257,3 +257,19 @@ def test_what_never_comes_is_missing_and_not_asked_for_for_ever(tmp_path: Path, 
         load(settings, validator, NOW, "second")
         asked = told(url, "log")["requests"].get("static.okx.com", {})
         assert not [path for path in asked if "2023-01-25" in path]
+
+
+def test_a_day_with_a_row_that_is_no_trade_is_asked_for_once_more(tmp_path: Path, validator: Validator):
+    """A passing fault: the row is kept with its reason, its day counts as not answered, and the next run mends it."""
+    now, first = date(2023, 1, 30), date(2023, 1, 21)
+    with sandbox(now, "--faults", "okx:nan:*2023-01-25.zip:1") as url:
+        settings = settings_of(tmp_path / "data", url, "okx", start=first)
+        load(settings, validator, now, "bad")
+        assert told(url, "log")["fault_kinds"] == {"nan": 1}
+        with duckdb.connect(str(settings.warehouse_path), read_only=True) as con:
+            refused = con.execute("SELECT reason, utc_date FROM raw.quarantine").fetchall()
+        assert len(refused) == 1 and "NaN" in refused[0][0], refused
+        truth = true_flows(now, ["okx"], first)
+        assert compare(stored(settings), truth)["okx"]["different"] == 1
+        gaps, _ = load(settings, validator, now, "mended")
+        assert gaps == [] and compare(stored(settings), truth)["okx"]["different"] == 0
