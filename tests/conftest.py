@@ -19,6 +19,8 @@ LONGEST = [
     "test_run",
     "test_truth",
     "test_all_exchanges",
+    "test_archive_verification",
+    "test_taker_estimates",
     "test_faults",
     "test_fault_schedules",
     "test_rebuild",
@@ -61,6 +63,7 @@ def pytest_sessionstart(session: pytest.Session) -> None:
     MANIFEST.touch()
 
 
+@pytest.hookimpl(tryfirst=True)  # xdist reads the groups in the same hook
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Two workers share the tests by file: a file's fixtures are made once. The files that run the recorded
     market share one run of it. What takes longest begins first, so that no worker is left alone at the end."""
