@@ -268,7 +268,13 @@ def test_a_day_with_a_row_that_is_no_trade_is_asked_for_once_more(tmp_path: Path
         assert told(url, "log")["fault_kinds"] == {"nan": 1}
         with duckdb.connect(str(settings.warehouse_path), read_only=True) as con:
             refused = con.execute("SELECT reason, utc_date FROM raw.quarantine").fetchall()
-        assert len(refused) == 1 and "NaN" in refused[0][0], refused
+            answered = con.execute(
+                "SELECT count(*) FROM raw.asked, raw.quarantine WHERE dataset = 'spot_flows' "
+                "AND utc_date >= start_date AND utc_date < end_date"
+            ).fetchall()
+        assert len(refused) == 1 and "NaN" in refused[0][0] and refused[0][1], refused
+        # Its tag would tell of the mended file too: that the day is not answered must stand by itself.
+        assert answered == [(0,)]
         truth = true_flows(now, ["okx"], first)
         assert compare(stored(settings), truth)["okx"]["different"] == 1
         gaps, _ = load(settings, validator, now, "mended")
