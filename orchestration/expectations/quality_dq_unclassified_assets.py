@@ -15,7 +15,7 @@ SUITE = Suite(
         one_of(
             "is_near_dollar",
             [False],
-            "Priced at one US dollar: a stablecoin that counts as an altcoin; name it in the seed asset_classification.",
+            "Priced at one US dollar: a stablecoin among the altcoins? Name it in the seed asset_classification.",
             severity=WARNING,
         ),
         between(

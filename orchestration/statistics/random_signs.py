@@ -37,9 +37,7 @@ def table(flows: dict[str, np.ndarray], paths: int = PATHS) -> pa.Table:
         quantiles[first : first + DAYS_AT_ONCE] = np.quantile(index, (0.05, 0.5, 0.95), axis=1).T
     known = ~np.isnan(quantiles[:, 0])
     columns = [days[known], *quantiles[known].T, np.full(known.sum(), paths), np.full(known.sum(), SEED)]
-    return pa.table(
-        [pa.array(column, kind) for column, kind in zip(columns, SCHEMA.types, strict=True)], schema=SCHEMA
-    )
+    return pa.table([pa.array(column, kind) for column, kind in zip(columns, SCHEMA.types, strict=True)], schema=SCHEMA)
 
 
 def sorted_sizes(at_day: np.ndarray, sizes: np.ndarray, day_count: int) -> np.ndarray:

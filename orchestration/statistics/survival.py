@@ -34,9 +34,7 @@ def table(lives: dict[str, np.ndarray]) -> pa.Table:
     ended = np.isin(np.asarray(lives["life_status"], dtype=str), EVENTS)
     named = {cohort: cohorts == cohort for cohort in sorted(set(cohorts.tolist()))}
     named[POOLED] = cohorts != UNKNOWN_AGE
-    rows = [
-        {"cohort": cohort, **row} for cohort, chosen in named.items() for row in curve(ages[chosen], ended[chosen])
-    ]
+    rows = [{"cohort": cohort, **row} for cohort, chosen in named.items() for row in curve(ages[chosen], ended[chosen])]
     return pa.Table.from_pylist(rows, schema=SCHEMA)
 
 

@@ -126,15 +126,15 @@ summed as (
     select
         definition_id,
         utc_date,
-        count(survivor_ratio) as survivor_count,
-        count(*) - count(survivor_ratio) as delisted_count,
         {% for case in cases -%}
-        avg(cast({{ case }}_ratio <= -0.5 as integer)) as {{ case }}_below_50_share_ratio,
-        avg(cast({{ case }}_ratio between -0.8 and -0.5 as integer)) as {{ case }}_50_to_80_share_ratio,
-        avg(cast({{ case }}_ratio < -0.8 as integer)) as {{ case }}_below_80_share_ratio,
-        avg(cast({{ case }}_ratio <= -0.9 as integer)) as {{ case }}_below_90_share_ratio,
-        median({{ case }}_ratio) as {{ case }}_median_drawdown_ratio{{ ',' if not loop.last }}
-        {% endfor %}
+            avg(cast({{ case }}_ratio <= -0.5 as integer)) as {{ case }}_below_50_share_ratio,
+            avg(cast({{ case }}_ratio between -0.8 and -0.5 as integer)) as {{ case }}_50_to_80_share_ratio,
+            avg(cast({{ case }}_ratio < -0.8 as integer)) as {{ case }}_below_80_share_ratio,
+            avg(cast({{ case }}_ratio <= -0.9 as integer)) as {{ case }}_below_90_share_ratio,
+            median({{ case }}_ratio) as {{ case }}_median_drawdown_ratio,
+        {% endfor -%}
+        count(survivor_ratio) as survivor_count,
+        count(*) - count(survivor_ratio) as delisted_count
     from cased
     group by definition_id, utc_date
 ),
@@ -205,10 +205,10 @@ select
     member_count - survivor_count - delisted_count - continued_count as not_observed_count,
     coverage_ratio,
     {% for case in cases -%}
-    {% for measure in measures -%}
-    case when coverage_ratio >= 0.95 then {{ case }}_{{ measure }} end as {{ case }}_{{ measure }},
-    {% endfor %}
-    {%- endfor %}
+        {% for measure in measures -%}
+            case when coverage_ratio >= 0.95 then {{ case }}_{{ measure }} end as {{ case }}_{{ measure }},
+        {% endfor -%}
+    {% endfor -%}
     case
         when coverage_ratio >= 0.95 then total_loss_below_90_share_ratio - survivor_below_90_share_ratio
     end as survivorship_below_90_difference_ratio,

@@ -30,13 +30,12 @@ sized as (
     select
         symbols.flow_group as asset_group,
         symbols.utc_date,
-        sum(symbols.volume_usd) as sized_volume_usd,
         {% for bucket in buckets -%}
-        cast(sum(sizes.{{ bucket }}_count) as bigint) as {{ bucket }}_count,
-        sum(sizes.{{ bucket }}_volume_quote) as {{ bucket }}_volume_usd,
-        sum(2 * sizes.{{ bucket }}_taker_buy_quote - sizes.{{ bucket }}_volume_quote)
-            as {{ bucket }}_net_taker_usd{{ ',' if not loop.last }}
-        {% endfor %}
+            cast(sum(sizes.{{ bucket }}_count) as bigint) as {{ bucket }}_count,
+            sum(sizes.{{ bucket }}_volume_quote) as {{ bucket }}_volume_usd,
+            sum(2 * sizes.{{ bucket }}_taker_buy_quote - sizes.{{ bucket }}_volume_quote) as {{ bucket }}_net_taker_usd,
+        {% endfor -%}
+        sum(symbols.volume_usd) as sized_volume_usd
     from symbols
     inner join {{ ref('stg_spot_trade_sizes') }} as sizes
         on
@@ -93,12 +92,12 @@ select
         when valid.is_valid
             then cast(valid.window_volume_usd as double) / nullif(valid.window_trade_count, 0)
     end as mean_trade_365d_usd,
-    cast(sized.sized_volume_usd as double) / nullif(cast(valid.volume_usd as double), 0) as sized_volume_share_ratio,
     {% for bucket in buckets -%}
-    sized.{{ bucket }}_count,
-    cast(sized.{{ bucket }}_volume_usd as decimal(38, 8)) as {{ bucket }}_volume_usd,
-    cast(sized.{{ bucket }}_net_taker_usd as decimal(38, 8)) as {{ bucket }}_net_taker_usd{{ ',' if not loop.last }}
-    {% endfor %}
+        sized.{{ bucket }}_count,
+        cast(sized.{{ bucket }}_volume_usd as decimal(38, 8)) as {{ bucket }}_volume_usd,
+        cast(sized.{{ bucket }}_net_taker_usd as decimal(38, 8)) as {{ bucket }}_net_taker_usd,
+    {% endfor -%}
+    cast(sized.sized_volume_usd as double) / nullif(cast(valid.volume_usd as double), 0) as sized_volume_share_ratio
 from valid
 left join sized
     on
