@@ -1,9 +1,18 @@
 {%- set grains = {
+    'asset_drawdowns': ['definition_id', 'base_asset', 'era_date'],
+    'asset_survival': ['base_asset', 'era_date'],
     'coverage_daily': ['exchange', 'dataset', 'utc_date'],
     'daily_altcoin_flow': ['definition_id', 'utc_date'],
+    'daily_altseason': ['definition_id', 'utc_date'],
     'daily_asset_flows': ['base_asset', 'utc_date'],
     'daily_control_flow': ['flow_group', 'quotes', 'utc_date'],
     'daily_dominance': ['definition_id', 'utc_date'],
+    'daily_drawdown_breadth': ['definition_id', 'utc_date'],
+    'daily_liquidity_concentration': ['universe', 'utc_date'],
+    'daily_meme_rotation': ['utc_date'],
+    'daily_quote_rotation': ['quote_class', 'utc_date'],
+    'daily_retail_proxy': ['asset_group', 'utc_date'],
+    'daily_selective_recovery': ['base_asset', 'utc_date'],
     'daily_stablecoin_chain_supply': ['chain', 'utc_date'],
     'daily_stablecoin_ratio': ['utc_date'],
     'daily_stablecoin_supply': ['stablecoin_id', 'utc_date'],
@@ -12,6 +21,7 @@
     'published_headlines': ['run_id', 'definition_id', 'utc_date'],
     'run_info': ['run_id'],
     'source_files': ['body_sha256', 'url'],
+    'survival_curves': ['cohort', 'age_days'],
 } -%}
 {% for mart, grain in grains.items() -%}
     select
