@@ -48,7 +48,7 @@ KEYS = {
 UNKNOWN = {"daily_symbol_flows": {"source_kind", "body_sha256"}}
 # What the generator has no part in: what the run did, and what stood published.
 NO_FIGURES = {"run_info", "source_files", "published_headlines"}
-# By tests on the recorded market; daily_taker_estimates, empty where Binance is asked alone, by test_taker_estimates.py.
+# By tests on the recorded market; daily_taker_estimates by test_taker_estimates.py: Binance alone has none.
 VERIFIED_ELSEWHERE = {
     "daily_taker_estimates",
     "flow_null_tests",
