@@ -2,17 +2,22 @@ with bars as (select * from {{ ref('int_asset_bars_chosen') }}),
 
 estimates as (select * from {{ ref('int_illiquidity_estimated') }}),
 
+-- greatest() and least() pass over a NULL: a day without a return has no part in anything.
 parts as (
     select
         *,
         abs(return_ratio) / nullif(volume_billions, 0) as price_impact,
-        greatest(return_ratio, 0) / nullif(volume_billions, 0) as price_impact_up,
-        greatest(-return_ratio, 0) / nullif(volume_billions, 0) as price_impact_down,
-        case when return_ratio is not null then greatest(net_billions, 0) end as p,
-        case when return_ratio is not null then least(net_billions, 0) end as m,
+        case when return_ratio is not null then greatest(return_ratio, 0) end / nullif(volume_billions, 0)
+            as price_impact_up,
+        case when return_ratio is not null then greatest(-return_ratio, 0) end / nullif(volume_billions, 0)
+            as price_impact_down,
+        case when return_ratio * net_billions is not null then greatest(net_billions, 0) end as p,
+        case when return_ratio * net_billions is not null then least(net_billions, 0) end as m,
         case when net_billions is not null then return_ratio end as r,
         pow(ln(high_price / low_price), 2) + pow(ln(high_before_price / low_before_price), 2) as beta,
-        pow(ln(greatest(high_price, high_before_price) / least(low_price, low_before_price)), 2) as gamma,
+        case when has_bar_before
+            then pow(ln(greatest(high_price, high_before_price) / least(low_price, low_before_price)), 2)
+        end as gamma,
         (ln(close_before_price) - (ln(high_before_price) + ln(low_before_price)) / 2)
         * (ln(close_before_price) - (ln(high_price) + ln(low_price)) / 2) as close_to_middle
     from bars
