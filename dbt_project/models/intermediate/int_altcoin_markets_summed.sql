@@ -2,7 +2,7 @@ with altcoins as (select * from {{ ref('int_altcoin_days_windowed') }}),
 
 controls as (
     select *
-    from {{ ref('daily_control_flow') }}
+    from {{ ref('int_control_days_summed') }}
     where quotes = 'all'
 ),
 
@@ -44,7 +44,7 @@ select
     controls.volume_usd,
     controls.imbalance_ratio,
     controls.rolling_365d_net_taker_usd,
-    coalesce(controls.coverage_ratio >= 0.5, false) as is_covered,
+    controls.is_covered,
     breadths.* exclude (utc_date),
     bitcoin_flows.net_taker_usd as bitcoin_net_taker_usd,
     bitcoin.return_ratio as bitcoin_return_ratio
