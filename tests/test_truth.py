@@ -60,7 +60,16 @@ NO_FIGURES = {"run_info", "source_files", "published_headlines"}
 # By tests on the recorded market; daily_taker_estimates by test_taker_estimates.py: Binance alone has none.
 VERIFIED_ELSEWHERE = {
     "daily_taker_estimates",
+    "daily_asset_illiquidity",
+    "daily_illiquidity_breadth",
+    "daily_market_dispersion",
+    "daily_quality_spread",
+    "daily_regime",
+    "flow_episodes",
     "flow_null_tests",
+    "market_statistics",
+    "regime_backtest",
+    "regime_sweep",
 }
 
 

@@ -33,7 +33,9 @@ def table(columns: dict[str, np.ndarray]) -> pa.Table:
     for last in np.flatnonzero((days.astype(int) + 4) % 7 == 0):
         scores = standardised(returns[max(0, last - WINDOW_DAYS + 1) : last + 1])
         if last >= WINDOW_DAYS - 1 and scores.shape[1] >= LEAST_ASSETS:
-            rows.append((days[last].item(), scores.shape[1], average_correlation(scores), first_component_share(scores)))
+            rows.append(
+                (days[last].item(), scores.shape[1], average_correlation(scores), first_component_share(scores))
+            )
     return pa.Table.from_pylist([dict(zip(SCHEMA.names, row, strict=True)) for row in rows], SCHEMA)
 
 
