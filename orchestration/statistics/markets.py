@@ -45,7 +45,7 @@ def table(columns: dict[str, np.ndarray], spreads: dict[str, np.ndarray], paths:
         own = columns["flow_group"] == group
         names = ("mean_log_return_ratio", "imbalance_ratio", "net_taker_usd", "volume_usd")
         returns, imbalance, net, volume = (np.ma.filled(columns[name][own], np.nan) for name in names)
-        if len(returns) >= LEAST_DAYS:
+        if np.isfinite(returns + imbalance).sum() >= LEAST_DAYS + max(LEADS):
             rows += efficiency(str(group), returns) + memory(str(group), imbalance)
             rows += co_movement(str(group), imbalance, returns, paths) + toxicity(str(group), net, volume, paths)
     rows += tenths(*(np.ma.filled(values, np.nan) for values in spreads.values()))
