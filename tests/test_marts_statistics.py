@@ -6,7 +6,7 @@ some coins are quoted in euros too, so days are sampled where windows hold pairs
 
 # The types of pandas' indexing are unions that no indexing satisfies.
 # pyright: reportArgumentType=false, reportAttributeAccessIssue=false, reportGeneralTypeIssues=false
-# pyright: reportCallIssue=false, reportReturnType=false, reportIndexIssue=false, reportOptionalMemberAccess=false
+# pyright: reportCallIssue=false, reportReturnType=false, reportOperatorIssue=false, reportIndexIssue=false, reportOptionalMemberAccess=false
 
 import json
 from pathlib import Path
@@ -299,25 +299,26 @@ def test_dispersion_anew(warehouse: Path, altcoins: dict[str, pd.DataFrame]):
         "SELECT * FROM marts.daily_market_dispersion WHERE average_correlation_90d_ratio IS NOT NULL "
         f"AND utc_date >= '{FIRST_SAMPLED}' ORDER BY utc_date",
     ).set_index("utc_date")
-    returns, log_returns = altcoins["return"], np.log1p(altcoins["return"])
+    returns, closes, eras = (altcoins[name].to_numpy() for name in ("return", "close", "era"))
+    log_returns = np.log1p(returns)
     assert set(marts.index.day_of_week) == {6}
     for day in sampled(marts.index, 20):
-        window = log_returns[day - pd.Timedelta(days=89) : day]
-        window = window.loc[:, window.notna().mean() > 0.95]
-        filled = window.fillna(window.mean())
-        scores = ((filled - filled.mean()) / filled.std(ddof=0)).to_numpy()
-        correlations = scores.T @ scores / 90
-        n = len(correlations)
-        row = marts.loc[day]
+        row, at = marts.loc[day], altcoins["return"].index.get_loc(day)
+        window = log_returns[at - 89 : at + 1]
+        window = window[:, np.isfinite(window).mean(axis=0) > 0.95]
+        n = window.shape[1]
+        filled = np.where(np.isfinite(window), window, np.nanmean(window, axis=0))
+        scores = (filled - filled.mean(axis=0)) / filled.std(axis=0)
+        # einsum, because threads of BLAS wait for each other where the tests run side by side.
+        correlations = np.einsum("ti,tj->ij", scores, scores) / 90
+        eigenvalues = np.linalg.eigvalsh(np.einsum("ti,si->ts", scores, scores) / 90)
         assert row["correlated_asset_count"] == n
         assert row["average_correlation_90d_ratio"] == pytest.approx((correlations.sum() - n) / (n * (n - 1)), abs=1e-9)
-        largest = np.linalg.eigvalsh(scores @ scores.T / 90)[-1] / n
-        assert row["first_component_share_90d_ratio"] == pytest.approx(largest, abs=1e-9)
-        assert row["cross_section_return_ratio"] == pytest.approx(returns.loc[day].std(), abs=1e-9)
-        lows = altcoins["close"][day - pd.Timedelta(days=89) : day]
-        lows = lows.where(altcoins["era"].loc[lows.index] == altcoins["era"].loc[day])
-        lows = lows.loc[:, (lows.count() >= 60) & lows.loc[day].notna()]
-        assert row["at_90d_low_share_ratio"] == pytest.approx((lows.loc[day] <= lows.min()).mean(), abs=1e-12)
+        assert row["first_component_share_90d_ratio"] == pytest.approx(eigenvalues[-1] / n, abs=1e-9)
+        assert row["cross_section_return_ratio"] == pytest.approx(np.nanstd(returns[at], ddof=1), abs=1e-9)
+        quarter = np.where(eras[at - 89 : at + 1] == eras[at], closes[at - 89 : at + 1], np.nan)
+        quarter = quarter[:, (np.isfinite(quarter).sum(axis=0) >= 60) & np.isfinite(quarter[-1])]
+        assert row["at_90d_low_share_ratio"] == pytest.approx((quarter[-1] <= np.nanmin(quarter, axis=0)).mean())
 
 
 def test_tenths_anew(warehouse: Path, altcoins: dict[str, pd.DataFrame]):

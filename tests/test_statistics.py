@@ -67,9 +67,9 @@ def test_edge_finds_the_spread_of_made_up_trades(spread: float):
     days, trades = 2_000, 100
     price = np.cumsum(rng.normal(scale=0.03 / np.sqrt(trades), size=days * trades))
     traded = np.exp(price + np.log1p(spread / 2 * rng.choice([-1, 1], size=len(price)))).reshape(days, trades)
-    bars = [traded[:, 0], traded.max(axis=1), traded.min(axis=1), traded[:, -1]]
+    opens, highs, lows, closes = traded[:, :1], traded.max(axis=1), traded.min(axis=1), traded[:, -1:]
     has_before = np.arange(days)[:, None] > 0
-    parts = illiquidity.edge_parts(*(bar[:, None] for bar in bars), has_before)
+    parts = illiquidity.edge_parts(opens, highs[:, None], lows[:, None], closes, has_before)
     assert illiquidity.edge(parts)[0] == pytest.approx(spread, rel=0.1)
     assert np.isnan(illiquidity.edge([part[:19] for part in parts])[0])
 
@@ -160,7 +160,7 @@ def test_nothing_in_nothing_out():
     nothing = np.zeros(0)
     names = ("flow_group", "quotes", "utc_date", "net_taker_usd", "volume_usd", "imbalance_ratio", "is_covered")
     names += ("mean_log_return_ratio", "base_asset", "log_return")
-    columns = dict.fromkeys(names, nothing)
+    columns: dict[str, np.ndarray] = dict.fromkeys(names, nothing)
     assert not null_tests.table(columns).num_rows
     assert not controls.table(columns).num_rows
     assert not episodes.table(columns).num_rows

@@ -44,9 +44,8 @@ def table(columns: dict[str, np.ndarray]) -> pa.Table:
         return grid
 
     returns, net = spread_out("return_ratio"), spread_out("net_billions")
-    parts = edge_parts(
-        *(spread_out(f"{name}_price") for name in ("open", "high", "low", "close")), spread_out("has_bar_before") == 1
-    )
+    opens, highs, lows, closes = (spread_out(f"{name}_price") for name in ("open", "high", "low", "close"))
+    parts = edge_parts(opens, highs, lows, closes, spread_out("has_bar_before") == 1)
     tables = []
     for last in np.flatnonzero((days + 1).astype("datetime64[M]") != days.astype("datetime64[M]")):
         window = slice(max(0, last - REGRESSION_DAYS + 1), last + 1)

@@ -106,7 +106,7 @@ select
         as rolling_365d_coverage_ratio,
     coalesce(
         max(ratios.symbol_count / nullif(ratios.expected_count, 0))
-            filter (where ratios.flow_group = 'ALT')
+        filter (where ratios.flow_group = 'ALT')
             over (partition by ratios.quotes, ratios.utc_date)
         >= 0.5,
         false

@@ -23,23 +23,26 @@ days as (
 windows as (
     select
         *,
-        case when count(log_sell) over half_year_before = 180
-            then
-                (log_sell - avg(log_sell) over half_year_before)
-                / nullif(stddev_samp(log_sell) over half_year_before, 0)
+        case
+            when count(log_sell) over half_year_before = 180
+                then
+                    (log_sell - avg(log_sell) over half_year_before)
+                    / nullif(stddev_samp(log_sell) over half_year_before, 0)
         end as sell_z,
         case when count(log_return) over days_3 = 3 then exp(sum(log_return) over days_3) - 1 end as return_3d_ratio,
         cast(sum(volume_usd) over days_30 as double) as volume_30d_usd,
         sum(net_taker_usd) over days_30 as net_taker_30d_usd,
         cast(sum(net_taker_usd) over days_30 as double) / nullif(cast(sum(volume_usd) over days_30 as double), 0)
             as imbalance_30d_ratio,
-        case when count(*) filter (where volume_usd > 0) over year_before_month >= 180
-            then
-                cast(sum(net_taker_usd) over year_before_month as double)
-                / nullif(cast(sum(volume_usd) over year_before_month as double), 0)
+        case
+            when count(*) filter (where volume_usd > 0) over year_before_month >= 180
+                then
+                    cast(sum(net_taker_usd) over year_before_month as double)
+                    / nullif(cast(sum(volume_usd) over year_before_month as double), 0)
         end as lagged_365d_imbalance_ratio,
-        case when count(cumulative_net_taker_usd) over days_30 = 30
-            then regr_slope(cumulative_net_taker_usd, utc_date - date '1970-01-01') over days_30
+        case
+            when count(cumulative_net_taker_usd) over days_30 = 30
+                then regr_slope(cumulative_net_taker_usd, utc_date - date '1970-01-01') over days_30
         end as cumulative_slope_usd,
         -- Sums of the regression r = a + b * max(net, 0) + c * min(net, 0) over 180 days.
         count(weighted_return_ratio) over half_year as pair_count,
@@ -47,9 +50,9 @@ windows as (
         sum(greatest(net_billions, 0)) filter (where weighted_return_ratio is not null) over half_year as sum_p,
         sum(least(net_billions, 0)) filter (where weighted_return_ratio is not null) over half_year as sum_m,
         sum(greatest(net_billions, 0) * greatest(net_billions, 0))
-            filter (where weighted_return_ratio is not null) over half_year as sum_pp,
+        filter (where weighted_return_ratio is not null) over half_year as sum_pp,
         sum(least(net_billions, 0) * least(net_billions, 0))
-            filter (where weighted_return_ratio is not null) over half_year as sum_mm,
+        filter (where weighted_return_ratio is not null) over half_year as sum_mm,
         sum(greatest(net_billions, 0) * weighted_return_ratio) over half_year as sum_pr,
         sum(least(net_billions, 0) * weighted_return_ratio) over half_year as sum_mr
     from days
@@ -73,8 +76,9 @@ regressed as (
         -sum_p * sum_m / pair_count as cov_pm,
         sum_pr - sum_p * sum_r / pair_count as cov_pr,
         sum_mr - sum_m * sum_r / pair_count as cov_mr,
-        case when pair_count >= 120
-            then (cov_mr * cov_pp - cov_pr * cov_pm) / nullif(cov_pp * cov_mm - cov_pm * cov_pm, 0)
+        case
+            when pair_count >= 120
+                then (cov_mr * cov_pp - cov_pr * cov_pm) / nullif(cov_pp * cov_mm - cov_pm * cov_pm, 0)
         end as lambda_minus
     from windows
 ),
@@ -84,8 +88,9 @@ excesses as (
         *,
         imbalance_ratio - lagged_365d_imbalance_ratio as excess_day_ratio,
         imbalance_30d_ratio - lagged_365d_imbalance_ratio as excess_30d_ratio,
-        case when count(lambda_minus) over year_before >= 180
-            then avg(lambda_minus) over year_before
+        case
+            when count(lambda_minus) over year_before >= 180
+                then avg(lambda_minus) over year_before
         end as mean_lambda_minus
     from regressed
     window year_before as (order by utc_date range between interval 365 days preceding and interval 1 day preceding)
@@ -106,31 +111,35 @@ counted as (
 ranked as (
     select
         today.utc_date,
-        case when count(earlier.weighted_return_ratio) filter (where earlier.utc_date >= today.utc_date - 365) >= 180
-            then
-                count(*) filter (
-                    where earlier.weighted_return_ratio < today.weighted_return_ratio
-                    and earlier.utc_date >= today.utc_date - 365
-                )
-                / count(earlier.weighted_return_ratio) filter (where earlier.utc_date >= today.utc_date - 365)
+        case
+            when count(earlier.weighted_return_ratio) filter (where earlier.utc_date >= today.utc_date - 365) >= 180
+                then
+                    count(*) filter (
+                        where earlier.weighted_return_ratio < today.weighted_return_ratio
+                        and earlier.utc_date >= today.utc_date - 365
+                    )
+                    / count(earlier.weighted_return_ratio) filter (where earlier.utc_date >= today.utc_date - 365)
         end as return_rank_ratio,
-        case when count(earlier.return_3d_ratio) filter (where earlier.utc_date >= today.utc_date - 365) >= 180
-            then
-                count(*) filter (
-                    where earlier.return_3d_ratio < today.return_3d_ratio
-                    and earlier.utc_date >= today.utc_date - 365
-                )
-                / count(earlier.return_3d_ratio) filter (where earlier.utc_date >= today.utc_date - 365)
+        case
+            when count(earlier.return_3d_ratio) filter (where earlier.utc_date >= today.utc_date - 365) >= 180
+                then
+                    count(*) filter (
+                        where earlier.return_3d_ratio < today.return_3d_ratio
+                        and earlier.utc_date >= today.utc_date - 365
+                    )
+                    / count(earlier.return_3d_ratio) filter (where earlier.utc_date >= today.utc_date - 365)
         end as return_3d_rank_ratio,
-        case when count(earlier.cumulative_net_taker_usd) >= 365
-            then
-                count(*) filter (where earlier.cumulative_net_taker_usd < today.cumulative_net_taker_usd)
-                / count(earlier.cumulative_net_taker_usd)
+        case
+            when count(earlier.cumulative_net_taker_usd) >= 365
+                then
+                    count(*) filter (where earlier.cumulative_net_taker_usd < today.cumulative_net_taker_usd)
+                    / count(earlier.cumulative_net_taker_usd)
         end as cumulative_rank_ratio,
-        case when count(earlier.volume_30d_usd) >= 365
-            then
-                count(*) filter (where earlier.volume_30d_usd < today.volume_30d_usd)
-                / count(earlier.volume_30d_usd)
+        case
+            when count(earlier.volume_30d_usd) >= 365
+                then
+                    count(*) filter (where earlier.volume_30d_usd < today.volume_30d_usd)
+                    / count(earlier.volume_30d_usd)
         end as volume_rank_ratio
     from counted as today
     inner join counted as earlier

@@ -15,8 +15,9 @@ parts as (
         case when return_ratio * net_billions is not null then least(net_billions, 0) end as m,
         case when net_billions is not null then return_ratio end as r,
         pow(ln(high_price / low_price), 2) + pow(ln(high_before_price / low_before_price), 2) as beta,
-        case when has_bar_before
-            then pow(ln(greatest(high_price, high_before_price) / least(low_price, low_before_price)), 2)
+        case
+            when has_bar_before
+                then pow(ln(greatest(high_price, high_before_price) / least(low_price, low_before_price)), 2)
         end as gamma,
         (ln(close_before_price) - (ln(high_before_price) + ln(low_before_price)) / 2)
         * (ln(close_before_price) - (ln(high_price) + ln(low_price)) / 2) as close_to_middle
@@ -84,11 +85,17 @@ select
     case when covariances.impact_count >= 20 then covariances.mean_impact end as amihud_ratio,
     case when covariances.impact_count >= 20 then covariances.mean_impact_up end as amihud_up_ratio,
     case when covariances.impact_count >= 20 then covariances.mean_impact_down end as amihud_down_ratio,
-    case when covariances.is_identified
-        then (covariances.cov_pr * covariances.cov_mm - covariances.cov_mr * covariances.cov_pm) / covariances.determinant
+    case
+        when covariances.is_identified
+            then
+                (covariances.cov_pr * covariances.cov_mm - covariances.cov_mr * covariances.cov_pm)
+                / covariances.determinant
     end as kyle_lambda_plus_ratio,
-    case when covariances.is_identified
-        then (covariances.cov_mr * covariances.cov_pp - covariances.cov_pr * covariances.cov_pm) / covariances.determinant
+    case
+        when covariances.is_identified
+            then
+                (covariances.cov_mr * covariances.cov_pp - covariances.cov_pr * covariances.cov_pm)
+                / covariances.determinant
     end as kyle_lambda_minus_ratio,
     case when covariances.is_identified then estimates.lambda_plus_error end as kyle_lambda_plus_error_ratio,
     case when covariances.is_identified then estimates.lambda_minus_error end as kyle_lambda_minus_error_ratio,
