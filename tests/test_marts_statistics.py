@@ -6,7 +6,8 @@ some coins are quoted in euros too, so days are sampled where windows hold pairs
 
 # The types of pandas' indexing are unions that no indexing satisfies.
 # pyright: reportArgumentType=false, reportAttributeAccessIssue=false, reportGeneralTypeIssues=false
-# pyright: reportCallIssue=false, reportReturnType=false, reportOperatorIssue=false, reportIndexIssue=false, reportOptionalMemberAccess=false
+# pyright: reportCallIssue=false, reportReturnType=false, reportIndexIssue=false, reportOptionalMemberAccess=false
+# pyright: reportOperatorIssue=false
 
 import json
 from pathlib import Path

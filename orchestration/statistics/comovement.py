@@ -20,10 +20,12 @@ SCHEMA = pa.schema(
 
 def table(columns: dict[str, np.ndarray]) -> pa.Table:
     """Rows of `int_comovement_measured`, one per Sunday with a whole window behind it, from base_asset, utc_date and
-    log_return. Neighbouring windows share 89 of 90 days: one a week shows all there is."""
+    log_return, ordered by both keys. Neighbouring windows share 89 of 90 days: one a week shows all there is."""
     if not len(columns["base_asset"]):
         return SCHEMA.empty_table()
-    assets, asset = np.unique(columns["base_asset"].astype(str), return_inverse=True)
+    names = columns["base_asset"]
+    is_first = np.concatenate([[True], names[1:] != names[:-1]])
+    assets, asset = names[is_first], np.cumsum(is_first) - 1
     dates = columns["utc_date"].astype("datetime64[D]")
     row = (dates - dates.min()).astype(int)
     returns = np.full((row.max() + 1, len(assets)), np.nan)

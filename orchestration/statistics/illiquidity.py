@@ -29,10 +29,12 @@ SCHEMA = pa.schema(
 
 def table(columns: dict[str, np.ndarray]) -> pa.Table:
     """Rows of `int_illiquidity_estimated` for the last day of each month from base_asset, utc_date, return_ratio,
-    net_billions, open_price, high_price, low_price, close_price, has_bar_before, one row per asset and day."""
+    net_billions, open_price, high_price, low_price, close_price, has_bar_before, one row per asset and day, ordered by these."""
     if not len(columns["base_asset"]):
         return SCHEMA.empty_table()
-    assets, asset = np.unique(columns["base_asset"].astype(str), return_inverse=True)
+    names = columns["base_asset"]
+    is_first = np.concatenate([[True], names[1:] != names[:-1]])
+    assets, asset = names[is_first], np.cumsum(is_first) - 1
     dates = columns["utc_date"].astype("datetime64[D]")
     first = dates.min()
     row = (dates - first).astype(int)
