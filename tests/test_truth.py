@@ -44,8 +44,17 @@ KEYS = {
     "daily_stablecoin_chain_supply": ("chain", "utc_date"),
     "daily_stablecoin_ratio": ("utc_date",),
 }
-# They tell where a row was read from, which the generator cannot know.
-UNKNOWN = {"daily_symbol_flows": {"source_kind", "body_sha256"}}
+# They tell where a row was read from, which the generator cannot know; statistics are tested on the recorded market.
+UNKNOWN = {
+    "daily_symbol_flows": {"source_kind", "body_sha256"},
+    "daily_control_flow": {
+        "mean_excess_imbalance_ratio",
+        "mean_excess_t_ratio",
+        "same_day_r_squared_ratio",
+        "next_day_r_squared_ratio",
+        "covered_day_count",
+    },
+}
 # What the generator has no part in: what the run did, and what stood published.
 NO_FIGURES = {"run_info", "source_files", "published_headlines"}
 # By tests on the recorded market; daily_taker_estimates, empty where Binance is asked alone, by its own.
@@ -61,6 +70,16 @@ VERIFIED_ELSEWHERE = {
     "daily_retail_proxy",
     "daily_selective_recovery",
     "survival_curves",
+    "daily_asset_illiquidity",
+    "daily_illiquidity_breadth",
+    "daily_market_dispersion",
+    "daily_quality_spread",
+    "daily_regime",
+    "flow_episodes",
+    "flow_null_tests",
+    "market_statistics",
+    "regime_backtest",
+    "regime_sweep",
 }
 
 
