@@ -24,7 +24,7 @@ from orchestration.expectations.validator import Validator
 from orchestration.records import RECORDS
 from orchestration.run import Companions, Upstreams, open_run
 from orchestration.settings import Settings
-from orchestration.sources import alternative_me, binance, coingecko, coinmetrics, defillama, fred, http
+from orchestration.sources import alternative_me, binance, coingecko, coinmetrics, defillama, defillama_api, fred, http
 from orchestration.sources.registry import DATASETS
 from tests.commandline import ROOT, altflow, differences
 
@@ -39,10 +39,14 @@ KINDS = {
 }
 """The fault and what its message says of it."""
 
-HOSTS = {module.HOST.name: module.HOST for module in (binance, defillama, coinmetrics, coingecko, fred, alternative_me)}
+HOSTS = {
+    module.HOST.name: module.HOST
+    for module in (binance, defillama, defillama_api, coinmetrics, coingecko, fred, alternative_me)
+}
 TABLES = {
-    "binance": {"spot_symbols", "spot_flows"},
+    "binance": {"spot_symbols", "spot_flows", "order_books"},
     "defillama": {"stablecoins", "stablecoin_totals", "stablecoin_supplies", "stablecoin_chain_supplies"},
+    "defillama_api": {"chain_tvl", "dex_volumes"},
     "coinmetrics": {"asset_caps"},
     "coingecko": {"coin_snapshots"},
     "fred": {"macro_observations"},
