@@ -9,6 +9,7 @@ The map, in the order in which data flows:
     load           from answers to committed rows: parse, check, replace
     expectations/  what must hold of fetched windows and of marts
     builder        dbt, in a process of its own
+    statistics/    what SQL should not do: bootstraps, regressions; called by dbt's Python models
     publish        the snapshot that analysts read, swapped atomically
     defs/          everything Dagster: assets, checks, job, schedule
     definitions    the door that Dagster opens

@@ -23,7 +23,7 @@ PACKAGE = ROOT / "orchestration"
 # A part may import the parts of the lower lines, never its own line or a higher one.
 LAYERS = [
     {"records", "settings"},
-    {"schema", "sources", "trade_groups", "trade_numbers"},
+    {"schema", "sources", "statistics", "trade_groups", "trade_numbers"},
     {"archive", "plan", "expectations", "trade_text", "trade_ids", "trade_sums", "builder", "builder_worker"},
     {"reduce", "reduce_pages", "plan_files"},
     {"workers"},
@@ -47,6 +47,7 @@ KNOW_NO_UPSTREAM = {"archive", "plan", "warehouse", "publish"}
 FORBIDDEN_LIBRARIES = {
     "sources": {"dagster", "dagster_dbt", "dbt", "duckdb", "pandas", "great_expectations"},
     "expectations": {"dagster", "dagster_dbt", "dbt", "duckdb"},
+    "statistics": {"dagster", "dagster_dbt", "dbt", "duckdb", "great_expectations", "requests"},
     "defs": {"duckdb", "requests", "urllib3", "http", "httpx", "aiohttp", "socket"},
     "records": {"dagster", "duckdb", "pandas", "great_expectations", "requests"},
     "settings": {"dagster", "duckdb", "pandas", "great_expectations", "requests"},

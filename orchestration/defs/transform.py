@@ -37,6 +37,7 @@ with _dbt_hidden():
     from dagster_dbt.dbt_manifest import validate_manifest
 
 PROJECT = ROOT / "dbt_project"
+STATISTICS = ROOT / "orchestration" / "statistics"
 MANIFEST = PROJECT / "target" / "manifest.json"
 BUILT = ("model", "seed", "test", "snapshot")
 Events = Iterator[dg.MaterializeResult]
@@ -136,11 +137,11 @@ def _with_unchanged(events: Events, manifest: Mapping, run_id: str) -> Events:
 
 
 def _project_version() -> str:
-    """A hash of every file that dbt reads."""
+    """A hash of every file that dbt reads, and of what its Python models call."""
     digest = hashlib.sha256()
-    for path in sorted(PROJECT.rglob("*")):
-        if path.is_file() and not {"target", "logs"} & set(path.relative_to(PROJECT).parts):
-            digest.update(str(path.relative_to(PROJECT)).encode() + b"\0" + path.read_bytes())
+    for path in sorted([*PROJECT.rglob("*"), *STATISTICS.rglob("*.py")]):
+        if path.is_file() and not {"target", "logs"} & set(path.relative_to(ROOT).parts):
+            digest.update(str(path.relative_to(ROOT)).encode() + b"\0" + path.read_bytes())
     return digest.hexdigest()
 
 

@@ -9,6 +9,7 @@
     'daily_stablecoin_supply': ['stablecoin_id', 'utc_date'],
     'daily_symbol_flows': ['exchange', 'symbol', 'utc_date'],
     'daily_taker_estimates': ['exchange', 'base_asset', 'utc_date'],
+    'flow_null_tests': ['statistic', 'definition_id', 'null_hypothesis', 'block_days'],
     'published_headlines': ['run_id', 'definition_id', 'utc_date'],
     'run_info': ['run_id'],
     'source_files': ['body_sha256', 'url'],
