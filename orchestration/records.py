@@ -420,16 +420,16 @@ DEX_VOLUMES = record(
 
 ORDER_BOOKS = record(
     "order_books",
-    "One row per exchange, symbol and moment of a look at the order book. What rested within a distance of the mid "
+    "One row per exchange, symbol, UTC day and moment of a look at the order book. What rested within a distance of the mid "
     "price; forward only, no look replaces another.",
-    grain="exchange symbol snapshot_at",
+    grain="exchange symbol utc_date snapshot_at",
     scope="exchange symbol",
     date="utc_date",
     columns={
         "exchange": text("key of the exchange"),
         "symbol": text("as the exchange spells it"),
-        "snapshot_at": moment("by the clock of the exchange (UTC)"),
         "utc_date": day("UTC day of snapshot_at"),
+        "snapshot_at": moment("by the clock of the exchange (UTC)"),
         "mid_price": price("half of best bid and best ask together, in quote asset"),
         **{
             f"{side}_within_{percent}_percent_quote": amount(

@@ -362,7 +362,7 @@ class Warehouse:
                 done = _replace(con, delivery, run_id, _now())
                 _index_bodies(con, delivery.entries)
                 _quarantine(con, delivery, run_id)
-                if not delivery.only_unknown:
+                if delivery.answered != []:
                     _note_asked(con, delivery, record)
                 con.execute("COMMIT")
             except BaseException:

@@ -42,7 +42,7 @@ def main(args: argparse.Namespace) -> int:
         print(f"altflow import: {settings.data_dir} cannot be used: {error.strerror}", file=sys.stderr)
         return FAILED
     try:
-        print(_load(settings, body, parsed))
+        print(load_file(settings, body, parsed))
     except (WarehouseError, ImportRefused) as error:
         print(f"altflow import: {error}", file=sys.stderr)
         return FAILED
@@ -51,7 +51,7 @@ def main(args: argparse.Namespace) -> int:
     return PUBLISHED
 
 
-def _load(settings: Settings, body: Body, parsed: Parsed) -> str:
+def load_file(settings: Settings, body: Body, parsed: Parsed) -> str:
     """Loads the file and says what that did. Raises ImportRefused, Shrunk and WarehouseError with nothing written."""
     record, rows = RECORDS[body.dataset], parsed.tables[body.dataset]
     days = rows["utc_date"].to_pylist()

@@ -1,8 +1,8 @@
 select
     exchange,
     symbol,
-    snapshot_at,
     utc_date,
+    snapshot_at,
     mid_price,
     bid_within_1_percent_quote,
     ask_within_1_percent_quote,
