@@ -420,8 +420,8 @@ DEX_VOLUMES = record(
 
 ORDER_BOOKS = record(
     "order_books",
-    "One row per exchange, symbol, UTC day and moment of a look at the order book. What rested within a distance of the mid "
-    "price; forward only, no look replaces another.",
+    "One row per exchange, symbol, UTC day and moment of a look at the order book. What rested within a distance of "
+    "the mid price; forward only, no look replaces another.",
     grain="exchange symbol utc_date snapshot_at",
     scope="exchange symbol",
     date="utc_date",
