@@ -135,14 +135,12 @@ lagged as (
 correlated as (
     select
         *,
-        {%- for name, first, second in (
-            ('same_day', 'spot_imbalance_ratio', 'perpetual_imbalance_ratio'),
-            ('spot_first', 'earlier_spot_ratio', 'perpetual_imbalance_ratio'),
-            ('perpetual_first', 'spot_imbalance_ratio', 'earlier_perpetual_ratio'),
-        ) %}
-            corr({{ first }}, {{ second }}) over days_180 as {{ name }}_correlation,
-            count({{ first }} + {{ second }}) over days_180 as {{ name }}_count,
-        {%- endfor %}
+        corr(spot_imbalance_ratio, perpetual_imbalance_ratio) over days_180 as same_day_correlation,
+        count(spot_imbalance_ratio + perpetual_imbalance_ratio) over days_180 as same_day_count,
+        corr(earlier_spot_ratio, perpetual_imbalance_ratio) over days_180 as spot_first_correlation,
+        count(earlier_spot_ratio + perpetual_imbalance_ratio) over days_180 as spot_first_count,
+        corr(spot_imbalance_ratio, earlier_perpetual_ratio) over days_180 as perpetual_first_correlation,
+        count(spot_imbalance_ratio + earlier_perpetual_ratio) over days_180 as perpetual_first_count
     from lagged
     window
         days_180 as (

@@ -1,4 +1,9 @@
-with flows as (select * from {{ ref('stg_imported_etf_flows') }}),
+-- A file may reach beyond the days of the run.
+with flows as (
+    select flows.*
+    from {{ ref('stg_imported_etf_flows') }} as flows
+    inner join {{ ref('int_run_selected') }} as run on flows.utc_date <= run.last_date
+),
 
 bitcoin as (
     select
