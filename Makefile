@@ -24,7 +24,7 @@ run: setup  ## the main job on the generated market; gaps (exit 3) are printed a
 	if [ $$code -eq 3 ]; then echo "make run: published; what is missing is named above (exit 3)"; else exit $$code; fi
 
 test: setup  ## the tests, on two processes; ARGS="-k flow" chooses
-	@$(BIN)/python -m pytest -n 2 --dist loadgroup $(ARGS)
+	@$(BIN)/python -m pytest -n 2 $(ARGS)
 
 chaos: setup  ## kills at every moment, daemons, skipped ticks; minutes long
 	@$(BIN)/python -m pytest -m chaos $(ARGS)

@@ -8,6 +8,8 @@ import tempfile
 from pathlib import Path
 
 import pytest
+from xdist.remote import Producer
+from xdist.scheduler import LoadScopeScheduling
 
 ROOT = Path(__file__).resolve().parent.parent
 DBT_PROJECT = ROOT / "dbt_project"
@@ -22,6 +24,9 @@ LONGEST = [
     "test_archive_verification",
     "test_taker_estimates",
     "test_faults",
+    "test_publish",
+    "test_reduce",
+    "test_chaos",
     "test_fault_schedules",
     "test_rebuild",
     "test_sandbox_market",
@@ -63,14 +68,23 @@ def pytest_sessionstart(session: pytest.Session) -> None:
     MANIFEST.touch()
 
 
-@pytest.hookimpl(tryfirst=True)  # xdist reads the groups in the same hook
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Two workers share the tests by file: a file's fixtures are made once. The files that run the recorded
-    market share one run of it. What takes longest begins first, so that no worker is left alone at the end."""
+    """What takes longest begins first, so that no worker is left alone at the end."""
     items.sort(key=lambda item: LONGEST.index(item.path.stem) if item.path.stem in LONGEST else len(LONGEST))
-    for item in items:
-        stem = item.path.stem
-        item.add_marker(pytest.mark.xdist_group("recorded_run" if stem in RECORDED_RUN else stem))
+
+
+class ByFile(LoadScopeScheduling):
+    """Two workers share the tests by file: a file's fixtures are made once. The files that run the recorded
+    market share one run of it. (xdist's own groups are lost with pytest 9.2, whose node ids are fixed.)"""
+
+    def _split_scope(self, nodeid: str) -> str:
+        stem = Path(nodeid.split("::")[0]).stem
+        return "recorded_run" if stem in RECORDED_RUN else stem
+
+
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> LoadScopeScheduling:
+    config.option.loadscopereorder = False
+    return ByFile(config, log)
 
 
 def pytest_report_header() -> str:

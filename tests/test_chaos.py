@@ -1,9 +1,10 @@
 """Killed at any moment and run again, the tables end up as after one clean run; two runs never write at once.
 
-A short form runs with every test; `make chaos` kills at every named moment and at six random ones.
+What takes whole runs is in `make chaos`: it kills at every named moment and at six random ones.
 """
 
 import json
+import os
 import random
 import signal
 import subprocess
@@ -13,6 +14,7 @@ from pathlib import Path
 
 import pytest
 
+from orchestration.warehouse import Lock
 from tests.commandline import ROOT, altflow, differences, environment
 
 SEED = 20261122
@@ -136,6 +138,18 @@ def test_killed_at_a_random_time(number, clean, settings, tmp_path):
     rerun_equals(clean, tmp_path, settings)
 
 
+def test_a_run_leaves_with_4_while_another_holds_the_lock(tmp_path):
+    lock = Lock(tmp_path / "warehouse.lock")
+    lock.acquire()
+    try:
+        run = altflow(*RUN, data=tmp_path, settings={"EXCHANGES": "binance"})
+    finally:
+        lock.release()
+    assert run.returncode == 4 and f"pid {os.getpid()}" in run.stderr, run.stdout + run.stderr
+    assert not (tmp_path / "published").exists()
+
+
+@pytest.mark.chaos
 def test_the_second_of_two_runs_leaves_with_4_and_harms_nothing(clean, settings, tmp_path):
     first = subprocess.Popen(
         [sys.executable, "-m", "orchestration", *RUN],

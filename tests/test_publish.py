@@ -18,7 +18,7 @@ from orchestration.settings import Settings
 from orchestration.sources.body import Window
 from orchestration.warehouse import Build, Warehouse
 
-READERS, PUBLISHES, DAYS = 8, 20, 2000
+READERS, DAYS = 8, 2000
 
 
 @pytest.fixture
@@ -173,7 +173,8 @@ def _read_until(path: str, stop, results) -> None:
     results.put((reads, problems))
 
 
-def test_readers_see_whole_snapshots_during_twenty_publishes(warehouse, settings):
+@pytest.mark.parametrize("publishes", [3, pytest.param(20, marks=pytest.mark.chaos)])
+def test_readers_see_whole_snapshots_while_others_are_published(publishes, warehouse, settings):
     build_marts(warehouse, 0)
     publish.publish(warehouse, settings, "run-0")
     context = multiprocessing.get_context("spawn")
@@ -182,7 +183,7 @@ def test_readers_see_whole_snapshots_during_twenty_publishes(warehouse, settings
     readers = [context.Process(target=_read_until, args=(path, stop, results)) for _ in range(READERS)]
     for reader in readers:
         reader.start()
-    for number in range(1, PUBLISHES + 1):
+    for number in range(1, publishes + 1):
         build_marts(warehouse, number)
         publish.publish(warehouse, settings, f"run-{number}")
     time.sleep(0.5)

@@ -132,6 +132,7 @@ def sides(rows: list[dict], asset: str = "base_asset") -> Told:
     return {(row[asset], row["utc_date"]): (row["taker_buy_base"], row["taker_sell_base"]) for row in rows}
 
 
+@pytest.mark.chaos
 @pytest.mark.parametrize(("run", "now"), [(0, NOW), (1, LATER)], ids=("first", "four days later"))
 def test_days_that_are_not_published_are_told_as_they_were_traded(published, run: int, now: date):
     tables, log = published[run]
@@ -146,11 +147,13 @@ def test_days_that_are_not_published_are_told_as_they_were_traded(published, run
     assert counted == {"time": 1, "instruments": 1, "support-coin": 1, "taker-volume": len(assets)}
 
 
+@pytest.mark.chaos
 def test_no_other_mart_holds_an_estimate(published):
     for (tables, _), now in zip(published, (NOW, LATER), strict=True):
         assert [row["utc_date"] for row in tables["days"]] == days(START, unpublished(now)[0])
 
 
+@pytest.mark.chaos
 def test_dollars_are_those_of_the_day_s_price(published):
     tables, _ = published[0]
     prices = {(row["base_asset"], row["utc_date"]): row["close_price_usd"] for row in tables["assets"]}
@@ -167,6 +170,7 @@ def test_dollars_are_those_of_the_day_s_price(published):
     assert signs == {(True, True), (False, False)}
 
 
+@pytest.mark.chaos
 def test_what_was_told_stays_in_the_raw_table_and_is_what_the_archive_says(published):
     (before, _), (after, _) = published
     kept, now = sides(after["raw"], "asset"), sides(before["raw"], "asset")
