@@ -14,7 +14,7 @@ from xdist.scheduler import LoadScopeScheduling
 ROOT = Path(__file__).resolve().parent.parent
 DBT_PROJECT = ROOT / "dbt_project"
 MANIFEST = DBT_PROJECT / "target" / "manifest.json"
-RECORDED_RUN = {"test_run", "test_marts_flows", "test_marts_caps"}
+RECORDED_RUN = {"test_run", "test_marts_flows", "test_marts_caps", "test_marts_context", "test_imports"}
 LONGEST = [
     "test_marts_flows",
     "test_marts_caps",

@@ -48,10 +48,18 @@ KEYS = {
 UNKNOWN = {"daily_symbol_flows": {"source_kind", "body_sha256"}}
 # What the generator has no part in: what the run did, and what stood published.
 NO_FIGURES = {"run_info", "source_files", "published_headlines"}
-# By tests on the recorded market; daily_taker_estimates, empty where Binance is asked alone, by test_taker_estimates.py.
+# By tests on the recorded market and on single rows; daily_taker_estimates, empty where Binance is asked alone, by
+# test_taker_estimates.py.
 VERIFIED_ELSEWHERE = {
     "daily_taker_estimates",
     "flow_null_tests",
+    "daily_chain_fragmentation",
+    "daily_dex_liquidity",
+    "daily_macro",
+    "daily_order_book_depth",
+    "daily_spot_vs_perpetual",
+    "etf_flows_daily",
+    "macro_correlations",
 }
 
 

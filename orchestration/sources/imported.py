@@ -76,10 +76,11 @@ def parse_caps(body: Body) -> Parsed:
     found: dict[tuple[str, date], list[Decimal]] = {}
     said: dict[tuple[str, date, Decimal], int] = {}
     for line, cells in sheet.lines():
+        wrong_before = len(sheet.problems)
         day = sheet.take(line, "date", cells["date"], _day)
         cap = sheet.take(line, "market capitalisation", cells["cap"], _amount)
         asset = sheet.take(line, "coin", cells["asset"], _ticker)
-        if day is None or asset is None:
+        if len(sheet.problems) > wrong_before or day is None or asset is None:
             continue
         if cap is None:
             sheet.say(line, "has no market capitalisation: delete the line, what is not known is not 0")
@@ -185,6 +186,7 @@ class _Sheet:
             self._rows = [(reader.line_num, row) for row in reader if any(cell.strip() for cell in row)]
         except csv.Error as error:
             self.say(reader.line_num, f"is no line of a CSV file ({error}): are all quotation marks closed?")
+            self.end()
         if not self._rows:
             self.say(1, "the file is empty: it needs a header and lines below it")
             self.end()
