@@ -14,7 +14,7 @@ The map, in the order in which data flows:
     defs/          everything Dagster: assets, checks, job, schedule
     definitions    the door that Dagster opens
     sandbox/       a stand-in for all upstreams on loopback
-    cli            altflow run, status, sql, doctor, sandbox, ui
+    cli            altflow run, status, sql, import, doctor, sandbox, ui
 
 Importing any of these talks to nothing.
 """

@@ -67,9 +67,47 @@ exit codes: 0 published and complete; 1 failed, nothing published; 2 wrong usage
 
     command.add_arguments(sandbox)
 
+    _import_arguments(
+        commands.add_parser(
+            "import",
+            help="data of your own in CSV: market capitalisations, ETF flows",
+            formatter_class=argparse.RawDescriptionHelpFormatter,
+            description="""Reads a CSV file (also .gz) into the warehouse: checked line by line, kept in the archive
+under its SHA-256. Nothing is imported unless every line can be read. A file replaces what was imported
+before between its first and its last day; the same file again changes nothing. The next
+`altflow run` builds on it.""",
+            epilog="""columns, by any of these names (case and spaces do not matter):
+  caps       date; coin, asset, symbol or ticker; mkt_cap, market_cap, cap or cap_usd
+  etf-flows  date; total (then in millions of dollars), net_flow_usd (in dollars), net_flow or flow (say --unit)
+
+days as 2024-01-31, 31 Jan 2024 or Jan 31, 2024; numbers as 1234.5, "1,234.5", (1,234.5) for -1234.5; a dash or nothing
+is not known, which is not 0. Lines called Total, Average, Maximum or Minimum below the days are left out, and the days
+must come to the total.
+
+examples:
+  altflow import caps cmc_snapshots.csv.gz
+  altflow import etf-flows farside_total.csv
+  altflow import etf-flows flows.csv --unit dollars
+  altflow import caps caps.csv --source live              into the data folder of live runs""",
+        )
+    )
+
     ui = commands.add_parser("ui", help="Dagster's UI and daemon with the schedules on")
     ui.add_argument("--port", type=int, default=3000, metavar="P")
     return parser
+
+
+def _import_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.set_defaults(command="imports")
+    parser.add_argument("kind", choices=("caps", "etf-flows"), help="what the file holds")
+    parser.add_argument("file", metavar="FILE", help="a CSV file, as it is or packed with gzip")
+    parser.add_argument(
+        "--unit",
+        choices=("dollars", "millions", "billions"),
+        help="what its amounts count (default: dollars; for a column called Total millions)",
+    )
+    _snapshot_arguments(parser)
+    parser.add_argument("--market", metavar="DIR", help="the folder of a recorded market (goes with --source recorded)")
 
 
 def _snapshot_arguments(parser: argparse.ArgumentParser) -> None:

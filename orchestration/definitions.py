@@ -8,7 +8,7 @@ from orchestration import settings
 from orchestration.asking.context import Progress
 from orchestration.defs.checks import mart_checks
 from orchestration.defs.published import published_snapshot
-from orchestration.defs.raw import derivative_assets, raw_assets
+from orchestration.defs.raw import derivative_assets, imported_assets, raw_assets
 from orchestration.defs.resources import run_resource
 from orchestration.defs.schedules import daily_job, daily_schedule, dead_run_sensor
 from orchestration.defs.transform import dbt_models
@@ -35,6 +35,7 @@ def build(
         assets=[
             *raw_assets(monthly, followed(chosen)),
             *derivative_assets(followed_derivatives(chosen)),
+            *imported_assets(),
             models,
             published_snapshot(marts),
         ],

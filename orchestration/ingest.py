@@ -32,10 +32,10 @@ from orchestration.sources.body import Absent, SourceError, Window
 from orchestration.sources.exchange import Exchange, Klines, TradeFiles
 from orchestration.sources.http import Http
 from orchestration.sources.registry import (
-    DATASETS,
     DERIVATIVES,
     EXCHANGES,
     Dataset,
+    datasets_of,
     followed,
     followed_derivatives,
     served,
@@ -114,8 +114,8 @@ class Ingest:
             if wanted:
                 threads.append(self._derivatives_thread(name, wanted))
         by_upstream: dict[str, list[Dataset]] = {}
-        for dataset in DATASETS:
-            if dataset.name in datasets and (self.settings.allow_noncommercial or not dataset.noncommercial):
+        for dataset in datasets_of(self.settings):
+            if dataset.name in datasets:
                 by_upstream.setdefault(dataset.upstream, []).append(dataset)
         for upstream, wanted in by_upstream.items():
             threads.append(self._service_thread(upstream, wanted))

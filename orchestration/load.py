@@ -18,7 +18,7 @@ from orchestration import plan
 from orchestration.archive import Entry
 from orchestration.expectations.report import Report, joined
 from orchestration.expectations.validator import Validator
-from orchestration.records import RECORDS, Record
+from orchestration.records import LOOKS, RECORDS, Record
 from orchestration.sources import registry
 from orchestration.sources.body import Body, Parsed, Refused, SourceError, Window
 from orchestration.warehouse import Arrived, Delivery, Gap, Shrunk, Warehouse
@@ -180,7 +180,7 @@ class Loader:
                 _answered(record, items, self._warehouse.not_refused_before(failed)) if position == 0 else [],
                 rounded if position == 0 else 0,
                 carry_forward="is_listed" if table == dataset and "is_listed" in record.schema.names else None,
-                only_unknown=table == "spot_symbols" != dataset,
+                only_unknown=table == "spot_symbols" != dataset or table == "order_books",
             )
             done = self._warehouse.replace_window(delivery, run_id)
             loaded.received += done.received
@@ -216,17 +216,18 @@ def _parse(items: list[Fetched]) -> list[Parsed]:
 
 
 def _until_now(record: Record, rows: pa.Table, end: date) -> pa.Table:
-    """Drops what is dated after the last closed day; a snapshot may be later (estimates only)."""
-    if record.date is None or record.table == "coin_snapshots":
+    """Drops what is dated after the last closed day; a look at what is now may be later."""
+    if record.date is None or record.table in LOOKS:
         return rows
     return rows.filter(pc.less(rows[record.date], pa.scalar(end, pa.date32())))
 
 
 def _arrived(record: Record, item: Fetched, rows: pa.Table) -> Arrived:
     """What the rows of this item replace."""
-    if record.table == "coin_snapshots":
-        days = sorted(set(rows["utc_date"].to_pylist()))
-        return Arrived((), Window(days[0], days[-1] + timedelta(days=1)))
+    if record.table in LOOKS:
+        days = sorted(set(rows["utc_date"].to_pylist())) or [item.window.start]
+        scope = (item.upstream, item.scope) if record.scope else ()
+        return Arrived(scope, Window(days[0], days[-1] + timedelta(days=1)))
     if record.table == "asset_caps":
         return Arrived((item.upstream,), item.window)
     scope = {"exchange": item.upstream, "symbol": item.scope, "upstream": item.upstream}

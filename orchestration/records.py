@@ -390,3 +390,84 @@ MACRO_OBSERVATIONS = record(
         "value": amount("in the unit of the series (see the seed macro_series); NULL: published as missing"),
     },
 )
+
+CHAIN_TVL = record(
+    "chain_tvl",
+    "One row per chain and UTC day. Value locked in the protocols of a chain, as DefiLlama counts it, without liquid "
+    "staking and what would count twice.",
+    grain="chain utc_date",
+    scope="chain",
+    date="utc_date",
+    columns={
+        "chain": text("as it is asked for; all: the total that DefiLlama gives for every chain together"),
+        "utc_date": day("UTC day"),
+        "tvl_usd": amount("in US dollars, at the start of the day", nullable=False),
+    },
+)
+
+DEX_VOLUMES = record(
+    "dex_volumes",
+    "One row per chain and UTC day. Spot volume of the decentralised exchanges on a chain that DefiLlama follows.",
+    grain="chain utc_date",
+    scope="chain",
+    date="utc_date",
+    columns={
+        "chain": text("as it is asked for; all: the total that DefiLlama gives for every chain together"),
+        "utc_date": day("UTC day"),
+        "volume_usd": amount("in US dollars", nullable=False),
+    },
+)
+
+ORDER_BOOKS = record(
+    "order_books",
+    "One row per exchange, symbol, UTC day and moment of a look at the order book. What rested within a distance of "
+    "the mid price; forward only, no look replaces another.",
+    grain="exchange symbol utc_date snapshot_at",
+    scope="exchange symbol",
+    date="utc_date",
+    columns={
+        "exchange": text("key of the exchange"),
+        "symbol": text("as the exchange spells it"),
+        "utc_date": day("UTC day of snapshot_at"),
+        "snapshot_at": moment("by the clock of the exchange (UTC)"),
+        "mid_price": price("half of best bid and best ask together, in quote asset"),
+        **{
+            f"{side}_within_{percent}_percent_quote": amount(
+                f"{side}s within {percent} % of mid_price, in quote asset; NULL: the answer ends before that distance"
+            )
+            for percent in (1, 2, 5)
+            for side in ("bid", "ask")
+        },
+        "bid_level_count": count("price levels of the answer on the side of the bids", nullable=False),
+        "ask_level_count": count("price levels of the answer on the side of the asks", nullable=False),
+    },
+)
+
+IMPORTED_CAPS = record(
+    "imported_caps",
+    "One row per asset and UTC day of a snapshot. Market capitalisations that a user imported from a file.",
+    grain="asset utc_date",
+    scope="",
+    date="utc_date",
+    columns={
+        "asset": text("upper case ticker; coins of one ticker on one day are added"),
+        "utc_date": day("UTC day of the snapshot"),
+        "cap_usd": amount("market capitalisation in US dollars", nullable=False),
+        "coin_count": count("lines of the file in it, more than one where coins share a ticker", nullable=False),
+    },
+)
+
+IMPORTED_ETF_FLOWS = record(
+    "imported_etf_flows",
+    "One row per UTC day. Net flow into exchange-traded funds that a user imported from a file.",
+    grain="utc_date",
+    scope="",
+    date="utc_date",
+    columns={
+        "utc_date": day("trading day that the file names"),
+        "net_flow_usd": amount("creations less redemptions, in US dollars; NULL: the file has a dash or nothing there"),
+    },
+)
+
+LOOKS = frozenset({"coin_snapshots", "order_books"})
+"""Tables of what an upstream says of now, not of closed days: their rows may be dated after a run's last day."""

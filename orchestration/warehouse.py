@@ -20,7 +20,7 @@ import pyarrow as pa
 
 from orchestration import schema
 from orchestration.archive import Entry
-from orchestration.records import RECORDS, Record
+from orchestration.records import LOOKS, RECORDS, Record
 from orchestration.settings import Settings
 from orchestration.sources.body import Refused, Window
 
@@ -252,7 +252,7 @@ class Warehouse:
     def begin_run(self, run_id: str, settings: Settings, window: Window, code_version: str) -> None:
         """Notes the run that is now being built; dbt reads the newest one. Its days are those of the
         window and of all that is stored."""
-        dated = [r for r in RECORDS.values() if r.date and r.table != "coin_snapshots"]
+        dated = [r for r in RECORDS.values() if r.date and r.table not in LOOKS]
         newest = " UNION ALL ".join(f"SELECT max({r.date}) FROM raw.{r.table}" for r in dated)
         with self.open() as con:
             con.execute("DELETE FROM raw.runs WHERE run_id = ?", [run_id])
@@ -291,11 +291,12 @@ class Warehouse:
             ).fetchall()
         return dict(rows)
 
-    def row_count(self, table: str) -> int:
-        """Rows of a raw table."""
-        assert table in RECORDS, table
+    def row_count(self, table: str, window: Window = FOREVER) -> int:
+        """Rows of a raw table; of a dated one those of the days of `window`."""
+        dated = f" WHERE {RECORDS[table].date} >= ? AND {RECORDS[table].date} < ?" if RECORDS[table].date else ""
+        days = [window.start, window.end] if dated else []
         with self.open() as con:
-            return con.execute(f"SELECT count(*) FROM raw.{table}").fetchall()[0][0]
+            return con.execute(f"SELECT count(*) FROM raw.{table}{dated}", days).fetchall()[0][0]
 
     def trading_symbols(self, exchange: str) -> list[str]:
         """The symbols that the newest listing says are traded now."""
@@ -361,7 +362,7 @@ class Warehouse:
                 done = _replace(con, delivery, run_id, _now())
                 _index_bodies(con, delivery.entries)
                 _quarantine(con, delivery, run_id)
-                if not delivery.only_unknown:
+                if delivery.answered != []:
                     _note_asked(con, delivery, record)
                 con.execute("COMMIT")
             except BaseException:

@@ -14,7 +14,15 @@ from xdist.scheduler import LoadScopeScheduling
 ROOT = Path(__file__).resolve().parent.parent
 DBT_PROJECT = ROOT / "dbt_project"
 MANIFEST = DBT_PROJECT / "target" / "manifest.json"
-RECORDED_RUN = {"test_marts_altcoins", "test_marts_caps", "test_marts_flows", "test_marts_statistics", "test_run"}
+RECORDED_RUN = {
+    "test_imports",
+    "test_marts_altcoins",
+    "test_marts_caps",
+    "test_marts_context",
+    "test_marts_flows",
+    "test_marts_statistics",
+    "test_run",
+}
 LONGEST = [
     "test_marts_flows",
     "test_marts_caps",

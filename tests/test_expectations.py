@@ -202,6 +202,20 @@ VALID: dict[str, dict[str, Any]] = {
         "circulating_supply_base": D("500"),
     },
     "raw_macro_observations": {"series_id": "S{}", "utc_date": DAY, "upstream": "fred", "value": D("4.33")},
+    "raw_chain_tvl": {"chain": "zkSync Era {}", "utc_date": DAY, "tvl_usd": D("300000000")},
+    "raw_dex_volumes": {"chain": "zkSync Era {}", "utc_date": DAY, "volume_usd": D("30000000")},
+    "raw_order_books": {
+        "exchange": "okx",
+        "symbol": "X{}-USDT",
+        "utc_date": DAY,
+        "snapshot_at": datetime(2025, 6, 14, 8, 0, 0, 13_000),
+        "mid_price": 10.5,
+        **{f"{side}_within_{p}_percent_quote": D(p * 100) for p in (1, 2, 5) for side in ("bid", "ask")},
+        "bid_level_count": 400,
+        "ask_level_count": 400,
+    },
+    "raw_imported_caps": {"asset": "X{}", "utc_date": DAY, "cap_usd": D("1000000"), "coin_count": 1},
+    "raw_imported_etf_flows": {"utc_date": "day {}", "net_flow_usd": D("-52700000")},
     "marts_daily_altcoin_flow": {
         "definition_id": "rolling_365d.ex_btc_eth.all.all",
         "utc_date": "day {}",
@@ -291,6 +305,12 @@ MART_SCHEMAS = {
 
 NAN, INF = float("nan"), float("inf")
 PEG = {"peg_type": "pegged USD; drop"}
+
+DATED: list[tuple[dict[str, Any], set[str]]] = [
+    ({"utc_date": date(2025, 7, 1)}, {"utc_date"}),
+    ({"utc_date": date(1970, 1, 1)}, {"utc_date"}),
+    ({"body_sha256": "x"}, {"body_sha256"}),
+]
 
 # suite -> broken rows: what is changed in a valid row, and the columns that the report must blame for it.
 BROKEN: dict[str, list[tuple[dict[str, Any], set[str]]]] = {
@@ -520,6 +540,53 @@ BROKEN: dict[str, list[tuple[dict[str, Any], set[str]]]] = {
         ({"utc_date": date(1899, 12, 31)}, {"utc_date"}),
         ({"body_sha256": "x"}, {"body_sha256"}),
     ],
+    "raw_chain_tvl": [
+        ({"chain": "a;b"}, {"chain"}),
+        ({"tvl_usd": D("-1")}, {"tvl_usd"}),
+        ({"tvl_usd": D("20000000000000")}, {"tvl_usd"}),
+        *DATED,
+    ],
+    "raw_dex_volumes": [
+        ({"chain": "../x"}, {"chain"}),
+        ({"volume_usd": D("-1")}, {"volume_usd"}),
+        ({"volume_usd": D("20000000000000")}, {"volume_usd"}),
+        *DATED,
+    ],
+    "raw_order_books": [
+        ({"exchange": "O K X"}, {"exchange"}),
+        ({"symbol": "BTC'USDT"}, {"symbol"}),
+        ({"snapshot_at": datetime(2025, 6, 15, 0, 0, 1)}, {"is_of_its_day"}),
+        ({"mid_price": 0.0}, {"mid_price"}),
+        *(
+            ({f"{side}_within_{p}_percent_quote": D("-1")}, {f"{side}_within_{p}_percent_quote"})
+            for p in (1,)
+            for side in ("bid", "ask")
+        ),
+        *(
+            (
+                {f"{side}_within_{inner}_percent_quote": D("-1"), f"{side}_within_{outer}_percent_quote": D("-2")},
+                {f"{side}_within_{inner}_percent_quote", f"{side}_within_{outer}_percent_quote"}
+                | {f"is_{side}_{p}_percent_wider" for p in (inner, outer) if p > 1},
+            )
+            for side in ("bid", "ask")
+            for inner, outer in ((2, 5),)
+        ),
+        *(
+            ({f"{side}_within_{inner}_percent_quote": D(9999)}, wider)
+            for side in ("bid", "ask")
+            for inner, wider in ((1, {f"is_{side}_2_percent_wider"}), (2, {f"is_{side}_5_percent_wider"}))
+        ),
+        ({"bid_level_count": 0}, {"bid_level_count"}),
+        ({"ask_level_count": 0}, {"ask_level_count"}),
+        *((change, blamed | ({"is_of_its_day"} if "utc_date" in change else set())) for change, blamed in DATED),
+    ],
+    "raw_imported_caps": [
+        ({"asset": "a<b"}, {"asset"}),
+        ({"cap_usd": D("0")}, {"cap_usd"}),
+        ({"coin_count": 0}, {"coin_count"}),
+        *DATED,
+    ],
+    "raw_imported_etf_flows": [({"net_flow_usd": D("-2000000000000")}, {"net_flow_usd"}), *DATED],
     "marts_daily_altcoin_flow": [
         ({"utc_date": date(1970, 1, 1)}, {"utc_date"}),
         ({"window_name": "rolling_30d"}, {"window_name", "is_id_made_of_parts"}),
@@ -630,6 +697,15 @@ NEWS: dict[str, list[tuple[list[dict[str, Any]], str, list[int]]]] = {
             [1],
         )
     ],
+    "raw_chain_tvl": [
+        (
+            [{"chain": "A"}, {"chain": "A", "utc_date": date(2025, 6, 15), "tvl_usd": D("500000000")}],
+            "change_ratio",
+            [1],
+        )
+    ],
+    "raw_dex_volumes": [([{"volume_usd": D("300000000000")}, {}], "volume_usd", [0])],
+    "raw_imported_etf_flows": [([{"net_flow_usd": D("6000000000")}, {}], "net_flow_usd", [0])],
     "marts_daily_altcoin_flow": [
         ([{"window_coverage_ratio": 1.01}], "window_coverage_ratio", [0]),
         (

@@ -40,7 +40,7 @@ SIZE, START, NOW = 12, date(2020, 1, 1), date(2020, 7, 20)
 LOADED = ("spot_symbols", "spot_flows", *dict.fromkeys(dataset.name for dataset in DATASETS))
 PATIENCE = http.Patience(tries=2, pause=0.01, longest_pause=1.5, connect=1.0, read=0.5, dead_after=2)
 LONGEST_SECONDS = 60
-UPSTREAMS = ("binance", "defillama", "coinmetrics", "coingecko", "fred", "alternative_me")
+UPSTREAMS = ("binance", "defillama", "defillama_api", "coinmetrics", "coingecko", "fred", "alternative_me")
 OF_TABLE = {
     "spot_symbols": "binance",
     "spot_flows": "binance",
@@ -48,6 +48,9 @@ OF_TABLE = {
     "stablecoin_totals": "defillama",
     "stablecoin_supplies": "defillama",
     "stablecoin_chain_supplies": "defillama",
+    "chain_tvl": "defillama_api",
+    "dex_volumes": "defillama_api",
+    "order_books": "binance",
     "asset_caps": "coinmetrics",
     "coin_snapshots": "coingecko",
 }
@@ -130,7 +133,8 @@ def scope_of(record: Record, grain: tuple) -> str:
     named = dict(zip(record.grain, grain, strict=True))
     if record.table == "macro_observations":
         return str(named["series_id"])
-    return str(named.get("symbol" if record.table == "spot_flows" else "stablecoin_id", ""))
+    keys = {"spot_flows": "symbol", "order_books": "symbol", "chain_tvl": "chain", "dex_volumes": "chain"}
+    return str(named.get(keys.get(record.table, "stablecoin_id"), ""))
 
 
 def wrong_rows(stored: Stored, clean: Stored) -> list[str]:

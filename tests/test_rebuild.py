@@ -12,6 +12,7 @@ import pytest
 
 from orchestration import run as runs
 from orchestration.archive import Archive, ArchiveError, Asked
+from orchestration.commands.imports import load_file
 from orchestration.expectations.validator import Validator
 from orchestration.ingest import Ingest
 from orchestration.load import Loaded
@@ -20,12 +21,17 @@ from orchestration.records import RECORDS
 from orchestration.settings import Settings
 from orchestration.sources.body import Body, Window
 from orchestration.sources.http import Answer
-from orchestration.sources.registry import DERIVATIVES
+from orchestration.sources.imported import read_file
+from orchestration.sources.registry import DERIVATIVES, IMPORTS
 from orchestration.warehouse import Warehouse
 
 DAY_MS = 86_400_000
 FIRST = date(2026, 1, 1)
 TIMES = "load_id, loaded_at"
+IMPORTED = {
+    "imported_caps": "date,coin,mkt_cap\n2026-02-01,BTC,1.3e12\n",
+    "imported_etf_flows": "Date,Total\n02 Feb 2026,(12.5)\n",
+}
 
 
 @pytest.fixture(scope="module")
@@ -96,6 +102,11 @@ def test_a_market_fetched_in_two_runs(
             with runs.open_run(settings, f"run-{now}", wanted) as run:
                 loads = [run.ingest.load(name) for name in sorted(wanted)]
     assert [gap for loaded in loads for gap in loaded.gaps] == []
+
+    for table, lines in IMPORTED.items():
+        (tmp_path / f"{table}.csv").write_text(lines)
+        body = read_file(tmp_path / f"{table}.csv", table, None, datetime(2026, 2, 13, 8))
+        load_file(settings, body, IMPORTS[table](body))
 
     before = tables(Warehouse(settings.warehouse_path))
     assert [name for name in RECORDS if not before[name]] == [], "a table without rows proves nothing"

@@ -58,6 +58,7 @@ UNKNOWN = {
 # What the generator has no part in: what the run did, and what stood published.
 NO_FIGURES = {"run_info", "source_files", "published_headlines"}
 # By tests on the recorded market; daily_taker_estimates, empty where Binance is asked alone, by its own.
+# test_taker_estimates.py.
 VERIFIED_ELSEWHERE = {
     "daily_taker_estimates",
     "asset_drawdowns",
@@ -80,6 +81,13 @@ VERIFIED_ELSEWHERE = {
     "market_statistics",
     "regime_backtest",
     "regime_sweep",
+    "daily_chain_fragmentation",
+    "daily_dex_liquidity",
+    "daily_macro",
+    "daily_order_book_depth",
+    "daily_spot_vs_perpetual",
+    "etf_flows_daily",
+    "macro_correlations",
 }
 
 

@@ -12,7 +12,7 @@ from urllib.parse import urlsplit
 from orchestration import settings as settings_module
 from orchestration.commands import FAILED
 from orchestration.settings import Settings
-from orchestration.sources import alternative_me, coingecko, coinmetrics, defillama, fred
+from orchestration.sources import alternative_me, coingecko, coinmetrics, defillama, defillama_api, fred
 from orchestration.sources.body import SourceError, Window
 from orchestration.sources.exchange import Exchange, TradeFiles
 from orchestration.sources.http import ELSEWHERE, LATER, Host, Http, Patience, is_csv, is_json
@@ -132,6 +132,7 @@ def _services(settings: Settings) -> list[tuple[Host, str, dict, bool]]:
     """Host, path, query and whether it is required: one small request each."""
     asked = [
         (defillama.HOST, "/stablecoins", {"includePrices": "true"}, True),
+        (defillama_api.HOST, "/v2/historicalChainTvl", {}, False),
         (fred.HOST, "/graph/fredgraph.csv", {"id": "FEDFUNDS"}, True),
         (alternative_me.HOST, "/fng/", {"limit": 0, "format": "json"}, False),
         (coingecko.HOST, "/api/v3/coins/markets", {"vs_currency": "usd", "per_page": 1, "page": 1}, False),

@@ -21,9 +21,9 @@ from orchestration.sources.body import SourceError
 from orchestration.sources.exchange import Exchange, Klines, TradeFiles
 from orchestration.sources.http import Host, Http
 from orchestration.sources.registry import (
-    DATASETS,
     DERIVATIVES,
     EXCHANGES,
+    datasets_of,
     followed,
     followed_derivatives,
     served,
@@ -160,12 +160,14 @@ def _files(asking: Asking, name: str, flows: TradeFiles, listing: Listing, known
 
 def _services(settings: Settings) -> list[Share]:
     counts: dict[str, tuple[Host, int]] = {}
-    for dataset in DATASETS:
-        if settings.allow_noncommercial or not dataset.noncommercial:
-            host, count = counts.get(dataset.upstream, (dataset.host, 0))
-            # The coins followed are known after the first answer; there are some twenty.
-            counts[dataset.upstream] = (host, count + (20 if dataset.scopes is None else len(dataset.scopes)))
-    return [Share(name, "whole history", n, None, _seconds(host, n)) for name, (host, n) in counts.items()]
+    for dataset in datasets_of(settings):
+        host, count = counts.get(dataset.upstream, (dataset.host, 0))
+        # The coins followed are known after the first answer; there are some twenty.
+        counts[dataset.upstream] = (host, count + (20 if dataset.scopes is None else len(dataset.scopes)))
+    return [
+        Share(name, "order books" if name in EXCHANGES else "whole history", n, None, _seconds(host, n))
+        for name, (host, n) in counts.items()
+    ]
 
 
 def _seconds(host: Host, weight: float) -> float:

@@ -1,6 +1,6 @@
 """Raw assets: what was fetched, checked and committed, one asset per raw table."""
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import timedelta
 
 import dagster as dg
@@ -10,11 +10,12 @@ from orchestration.ingest import flows_of
 from orchestration.load import Loaded
 from orchestration.records import RECORDS, Record
 from orchestration.run import Run
-from orchestration.sources.registry import DERIVATIVES, EXCHANGES
+from orchestration.sources.registry import DERIVATIVES, EXCHANGES, IMPORTS
 
 OWNERS = ["team:data"]
 
 
+LIQUIDITY = ("chain_tvl", "dex_volumes", "order_books")
 FLOWS = dg.AssetKey(["raw", "spot_flows"])
 FRESH = dg.FreshnessPolicy.time_window(fail_window=timedelta(days=3), warn_window=timedelta(days=2))
 
@@ -37,7 +38,13 @@ def raw_assets(months: dg.PartitionsDefinition, exchanges: Sequence[str]) -> lis
         _asset("asset_caps"),
         _asset("coin_snapshots"),
         _asset("macro_observations"),
+        _in_one_step("raw_liquidity", {table: [] for table in LIQUIDITY}, "liquidity"),
     ]
+
+
+def imported_assets() -> list[dg.AssetSpec]:
+    """What `altflow import` fills: known to the lineage, made by no step."""
+    return [_spec(RECORDS[table], [], "imported") for table in IMPORTS]
 
 
 def _spec(record: Record, deps: list[dg.AssetKey], group: str = "raw") -> dg.AssetSpec:
@@ -166,18 +173,24 @@ def _asset(*tables: str, deps: list[str] | None = None) -> dg.AssetsDefinition:
 
 
 def derivative_assets(exchanges: Sequence[str]) -> list[dg.AssetsDefinition]:
-    """An asset for each table that `exchanges` of contracts fill, in one step: they are context, and a step of its own
-    for each would cost every run its events. Nothing where none is followed."""
+    """An asset for each table that `exchanges` of contracts fill. Nothing where none is followed."""
     tables = list(dict.fromkeys(table for name in exchanges for table in DERIVATIVES[name].tables))
     if not tables:
         return []
     listed = {DERIVATIVES[name].symbols_table for name in exchanges}
-    keys = {table: dg.AssetKey(["raw", table]) for table in tables}
-    deps = {table: [keys[name] for name in sorted(listed)] if table not in listed else [] for table in tables}
+    known = [dg.AssetKey(["raw", name]) for name in sorted(listed)]
+    deps = {table: known if table not in listed else [] for table in tables}
+    return [_in_one_step("raw_derivatives", deps, "derivatives")]
+
+
+def _in_one_step(name: str, deps: Mapping[str, list[dg.AssetKey]], group: str) -> dg.AssetsDefinition:
+    """An asset for each table of `deps`, what it hangs on beside it, in one step: they are context, and a step of its
+    own for each would cost every run its events."""
+    keys = {table: dg.AssetKey(["raw", table]) for table in deps}
 
     @dg.multi_asset(
-        name="raw_derivatives",
-        specs=[_spec(RECORDS[table], deps[table], "derivatives") for table in tables],
+        name=name,
+        specs=[_spec(RECORDS[table], above, group) for table, above in deps.items()],
         check_specs=[spec for key in keys.values() for spec in _check_specs(key)],
         can_subset=True,
         required_resource_keys={"run"},
@@ -192,7 +205,7 @@ def derivative_assets(exchanges: Sequence[str]) -> list[dg.AssetsDefinition]:
                 yield _answered(key, loaded)
                 yield _held(key, table, loaded)
 
-    return [load]
+    return load
 
 
 def _tag_gaps(context: dg.AssetExecutionContext, loaded: Loaded) -> None:

@@ -4,7 +4,7 @@ Each function returns a body as the upstream words it.
 """
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
 
@@ -15,7 +15,8 @@ from .market import Body, decimal_text, json_rows, midnight_ms
 from .paths import Paths, level, wandering
 from .universe import DAY_0, day_index
 
-LLAMA, FRED, FNG = "stablecoins.llama.fi", "fred.stlouisfed.org", "api.alternative.me"
+LLAMA, LLAMA_API = "stablecoins.llama.fi", "api.llama.fi"
+FRED, FNG = "fred.stlouisfed.org", "api.alternative.me"
 
 
 @dataclass(frozen=True)
@@ -100,6 +101,23 @@ STABLECOINS = (
         "Ethereum:65 BSC:35",
     ),
 )
+# What is locked in protocols and what decentralised exchanges trade, in billions of dollars; chain:weight[:from]
+LOCKED = """2020-01-01 0.6 2020-06-15 1 2020-09-01 9 2021-05-11 130 2021-07-20 75 2021-11-10 175 2022-05-06 135
+2022-06-18 52 2022-12-31 38 2023-10-12 36 2024-03-13 98 2024-08-05 80 2024-12-17 130 2025-04-08 88 2025-10-06 168
+2026-02-06 95 2026-12-31 105"""
+LOCKED_CHAINS = (
+    "Ethereum:60, Tron:5:2020-08-20, BSC:7:2020-10-01, Solana:7:2021-03-15, Bitcoin:2:2021-01-01, "
+    "Avalanche:2:2021-02-20, Polygon:2:2020-10-15, Arbitrum:3:2021-08-31, Optimism:1:2021-07-16, Base:4:2023-08-09, "
+    "zkSync Era:0.3:2023-03-24"
+)
+SWAPPED = """2020-01-01 0.01 2020-06-15 0.06 2020-09-01 0.9 2021-01-08 2.2 2021-05-19 9 2021-07-20 2.4 2021-11-10 6.5
+2022-06-18 3 2022-12-30 1.1 2023-03-11 4.5 2023-09-11 1.5 2024-03-13 8.5 2024-12-05 14 2025-01-18 24 2025-04-15 8
+2025-10-11 21 2026-02-06 10 2026-12-31 9"""
+SWAPPED_CHAINS = (
+    "Ethereum:50, BSC:16:2020-09-20, Solana:24:2021-02-21, Avalanche:3:2021-02-20, Polygon:3:2020-10-15, "
+    "Arbitrum:8:2021-08-31, Optimism:2:2021-07-16, Base:9:2023-08-09, zkSync Era:0.4:2023-03-24"
+)
+ELSEWHERE_RATIO = 0.06  # of the total, on chains that nobody asks for
 MONTHLY_LAG, WEEKLY_LAG, DAILY_LAG = 25, 1, 2  # days after the period until FRED shows it
 M2 = """2019-01-01 14430 2020-01-01 15400 2020-06-01 18130 2021-12-01 21480 2022-04-01 21720 2023-04-01 20700
 2024-01-01 20770 2025-01-01 21490 2026-01-01 22450 2026-12-01 23300"""
@@ -114,7 +132,9 @@ ASSETS_OF_THE_FED = """2019-01-01 4058000 2020-02-26 4158000 2020-06-10 7168000 
 class Series:
     def __init__(self, paths: Paths, now: date) -> None:
         self.paths, self.now = paths, now
-        self._chains = {coin.id: self._chain_cents(coin) for coin in STABLECOINS}
+        self._chains = {coin.id: self._coin_chain_cents(coin) for coin in STABLECOINS}
+        self.locked = self._decentralised("locked", LOCKED, LOCKED_CHAINS, 0.01)
+        self.swapped = self._decentralised("swapped", SWAPPED, SWAPPED_CHAINS, 0.25)
 
     def bodies(self) -> list[Body]:
         found = [
@@ -125,6 +145,8 @@ class Series:
         found += [
             Body(LLAMA, f"/stablecoin/{c.id}", {}, self._coin_reader(c)) for c in STABLECOINS if self._chains[c.id]
         ]
+        found += [self._chart("/v2/historicalChainTvl", chain, _locked, path) for chain, path in self.locked.items()]
+        found += [self._chart("/overview/dexs", chain, _swapped, path) for chain, path in self.swapped.items()]
         series = {
             "M2SL": self.money,
             "WALCL": self.balance_sheet,
@@ -136,18 +158,23 @@ class Series:
 
     # --- stablecoins -------------------------------------------------------------------------
 
-    def _chain_cents(self, coin: Stablecoin) -> dict[str, tuple[int, np.ndarray]]:
-        """Per chain: first day, and the supply in cents from then to the last closed day."""
+    def _coin_chain_cents(self, coin: Stablecoin) -> dict[str, tuple[int, np.ndarray]]:
         paths = self.paths
         start = day_index(coin.billions.split()[0])
         total = level(coin.billions, paths.days, True) * 1e11
         total = total * np.exp(wandering(0.002 * paths.normal("supply", coin.symbol), 0.9))
-        weights = {}
-        for item in coin.chains.split():
+        return self._split(total, coin.symbol, start, coin.chains.split())
+
+    def _split(
+        self, total: np.ndarray, what: str, start: int, chains: Sequence[str]
+    ) -> dict[str, tuple[int, np.ndarray]]:
+        """Per chain: first day, and its part of `total` in cents from then to the last closed day."""
+        paths, weights = self.paths, {}
+        for item in chains:
             chain, weight, *since = item.split(":")
             first = max(start, day_index(since[0]) if since else 0)
             grown = np.clip((paths.days - first + 1) / 200, 0, 1) if since else 1.0
-            sway = np.exp(wandering(0.004 * paths.normal("chain", coin.symbol, chain), 0.98))
+            sway = np.exp(wandering(0.004 * paths.normal("chain", what, chain), 0.98))
             weights[chain] = first, float(weight) * grown * sway * (paths.days >= first)
         everything = np.maximum(sum(weight for _, weight in weights.values()), 1e-9)
         return {
@@ -155,6 +182,22 @@ class Series:
             for chain, (first, weight) in weights.items()
             if first < paths.day_count
         }
+
+    def _decentralised(self, what: str, anchors: str, chains: str, noise: float) -> dict[str, tuple[int, np.ndarray]]:
+        """Cents by chain; `all` is more than their sum, since some is on chains that are not told one by one."""
+        paths = self.paths
+        total = level(anchors, paths.days, True) * 1e11 * np.exp(noise * paths.normal(what))
+        parts = self._split(total, what, 0, chains.split(", "))
+        whole = np.zeros(paths.day_count, np.int64)
+        for first, cents in parts.values():
+            whole[first:] += cents
+        sway = np.exp(0.1 * paths.normal(what, "elsewhere")[: paths.day_count])
+        elsewhere = np.rint(whole * ELSEWHERE_RATIO * sway).astype(np.int64)
+        return {"all": (0, whole + elsewhere)} | parts
+
+    def _chart(self, path: str, chain: str, write: Callable[[int, np.ndarray], bytes], cents: tuple) -> Body:
+        own = path if chain == "all" else f"{path}/{chain}"
+        return Body(LLAMA_API, own, {}, lambda: write(*cents))
 
     def has(self, coin: Stablecoin) -> bool:
         """False where it is issued only after the last closed day."""
@@ -325,6 +368,23 @@ def _tokens(peg: str, first: int, cents: np.ndarray) -> str:
     days = pa.array(_seconds(first) + np.arange(len(cents), dtype=np.int64) * 86_400)
     rows = json_rows(['{"date":', days, f',"circulating":{{"{peg}":', decimal_text(cents, 2, 2), "}}"])
     return "[" + ",".join(rows.to_pylist()) + "]"
+
+
+def _locked(first: int, cents: np.ndarray) -> bytes:
+    """One point a day; the last is the day that is not over."""
+    cents = np.append(cents, cents[-1:])
+    days = pa.array(_seconds(first) + np.arange(len(cents), dtype=np.int64) * 86_400)
+    rows = json_rows(['{"date":', days, ',"tvl":', decimal_text(cents, 2, 2), "}"])
+    return ("[" + ",".join(rows.to_pylist()) + "]").encode()
+
+
+def _swapped(first: int, cents: np.ndarray) -> bytes:
+    """One point a day; the last is the day that is not over."""
+    cents = np.append(cents, cents[-1:])
+    days = pa.array(_seconds(first) + np.arange(len(cents), dtype=np.int64) * 86_400)
+    rows = json_rows(["[", days, ",", decimal_text(cents, 2, 2), "]"])
+    chart = ",".join(rows.to_pylist())
+    return f'{{"totalDataChart":[{chart}],"totalDataChartBreakdown":[],"protocols":[]}}'.encode()
 
 
 def _points(days: np.ndarray, native: dict[str, np.ndarray], usd: dict[str, np.ndarray]) -> pa.Array:

@@ -151,12 +151,19 @@ class Upstreams:
                 "symbols": len(market.symbols()),
                 "intervals": {k: v if v is None else list(v) for k, v in market.intervals().items()},
                 "weight_limit": self.weight_limit,
-            },
+            }
+            | self._books("binance"),
+            "okx": self._books("okx", "-"),
+            "bybit": self._books("bybit"),
             "binance_usdm": {"tables": futures.tables},
             "defillama": {
                 "paths": static.served(llama),
                 "stablecoins": sorted(static.children(llama, "/stablecoin/"), key=int),
-                "chains": static.children("api.llama.fi", "/v2/historicalChainTvl/"),
+            },
+            "defillama_api": {
+                "paths": static.served("api.llama.fi"),
+                "tvl": self._chains("/v2/historicalChainTvl"),
+                "dexs": self._chains("/overview/dexs"),
             },
             "coinmetrics": {"assets": sorted(coinmetrics.assets), "metrics": coinmetrics.metrics},
             "coingecko": {"coins": len(coingecko.coins), "pages": -(-len(coingecko.coins) // 250)},
@@ -167,6 +174,18 @@ class Upstreams:
             },
             "alternative_me": {"paths": static.served("api.alternative.me")},
         }
+
+    def _chains(self, path: str) -> list[str]:
+        """What there is below a path of DefiLlama's: `all` for itself, then chains."""
+        host = "api.llama.fi"
+        total = ["all"] if self.static.queries(host, path) else []
+        return total + self.static.children(host, f"{path}/")
+
+    def _books(self, exchange: str, between: str = "") -> dict[str, list[str]]:
+        """Pairs that have an order book now; of a recording, which has none, no pair."""
+        market = self.market
+        pairs = market.listings(exchange).values() if market.synthetic and exchange in market.exchanges() else ()
+        return {"order_books": [f"{p.base}{between}{p.quote}" for p in pairs if p.end is None or p.end > market.now]}
 
     def details(self, upstream: str) -> dict[str, Any]:
         """The hosts of one upstream, and what its servers say of themselves (their `catalog()`)."""

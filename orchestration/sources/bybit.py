@@ -72,7 +72,7 @@ def fetch_symbols(http: Http) -> Iterator[Body]:
     cursor, seen = "", set()
     for _ in range(MOST_PAGES):
         query = {"category": "spot", "limit": 1000, **({"cursor": cursor} if cursor else {})}
-        answer = http.get(HOST, "/v5/market/instruments-info", query, wrong=_is_well)
+        answer = http.get(HOST, "/v5/market/instruments-info", query, wrong=is_well)
         body = Body("bybit", "spot_symbols", answer.url, answer.status, answer.fetched_at, answer.content)
         yield body
         cursor = _result(body).get("nextPageCursor") or ""
@@ -170,7 +170,7 @@ def _next_month(day: date) -> date:
     return (day.replace(day=1) + timedelta(days=32)).replace(day=1)
 
 
-def _is_well(content: bytes) -> str | None:
+def is_well(content: bytes) -> str | None:
     """None for an answer, else what is wrong with it and may pass."""
     busy = _BUSY.search(content[:200])
     return f"retCode {busy[1].decode()}, busy or asked too often" if busy else is_json(content)

@@ -61,13 +61,13 @@ LAYOUT = Layout(
 
 def fetch_symbols(http: Http) -> Iterator[Body]:
     """Yield the instruments that are listed now; the exchange's clock, asked just before, is in the context."""
-    told = http.get(HOST, "/api/v5/public/time", wrong=_is_well)
+    told = http.get(HOST, "/api/v5/public/time", wrong=is_well)
     clock = Body("okx", "time", told.url, told.status, told.fetched_at, told.content)
     try:
         now = EPOCH + timedelta(milliseconds=int(_data(clock)[0]["ts"]))
     except (KeyError, IndexError, TypeError, ValueError, OverflowError) as error:
         raise SourceError(f"{clock.url}: no ts in milliseconds ({error!r})", content=clock.content) from None
-    answer = http.get(HOST, "/api/v5/public/instruments", {"instType": "SPOT"}, wrong=_is_well)
+    answer = http.get(HOST, "/api/v5/public/instruments", {"instType": "SPOT"}, wrong=is_well)
     context = {"server_time": now.isoformat()}
     yield Body("okx", "spot_symbols", answer.url, answer.status, answer.fetched_at, answer.content, context)
 
@@ -124,7 +124,7 @@ def due(day: date) -> datetime:
 
 def fetch_estimated(http: Http) -> Iterator[Body]:
     """Yield the currencies of which taker volume is told."""
-    answer = http.get(HOST, "/api/v5/rubik/stat/trading-data/support-coin", wrong=_is_well)
+    answer = http.get(HOST, "/api/v5/rubik/stat/trading-data/support-coin", wrong=is_well)
     yield Body("okx", "estimated_assets", answer.url, answer.status, answer.fetched_at, answer.content)
 
 
@@ -148,7 +148,7 @@ def fetch_estimate(http: Http, currency: str, window: Window, now: datetime) -> 
     # Whether a bound itself is in the answer is not documented: one hour more at both ends.
     begin, end = _ms(start) - 3_600_000, _ms(window.end)
     query = {"ccy": currency, "instType": "SPOT", "period": "1H", "begin": begin, "end": end}
-    answer = http.get(HOST, "/api/v5/rubik/stat/taker-volume", query, wrong=_is_well)
+    answer = http.get(HOST, "/api/v5/rubik/stat/taker-volume", query, wrong=is_well)
     context = {
         "asset": currency,
         "start": start.isoformat(),
@@ -203,7 +203,7 @@ def sum_of(values: Sequence[Decimal]) -> Decimal:
     return total
 
 
-def _is_well(content: bytes) -> str | None:
+def is_well(content: bytes) -> str | None:
     """None for an answer, else what is wrong with it and may pass."""
     busy = _BUSY.search(content[:200])
     return f"code {busy[1].decode()}, busy or asked too often" if busy else is_json(content)

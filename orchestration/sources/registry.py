@@ -20,12 +20,15 @@ from orchestration.sources import (
     coinmetrics,
     crypto_com,
     defillama,
+    defillama_api,
     fred,
     gate,
     htx,
+    imported,
     kraken,
     kucoin,
     okx,
+    order_books,
     poloniex,
     upbit,
 )
@@ -132,7 +135,48 @@ DATASETS: tuple[Dataset, ...] = (
         alternative_me.parse_index,
         scopes=(alternative_me.SERIES,),
     ),
+    Dataset(
+        "chain_tvl",
+        defillama_api.HOST,
+        defillama_api.fetch_tvl,
+        defillama_api.parse_tvl,
+        scopes=defillama_api.CHAINS,
+        catalog="tvl",
+    ),
+    Dataset(
+        "dex_volumes",
+        defillama_api.HOST,
+        defillama_api.fetch_volumes,
+        defillama_api.parse_volumes,
+        scopes=defillama_api.TRADED,
+        catalog="dexs",
+    ),
+    *(
+        Dataset("order_books", host, fetch, understand, scopes=symbols, catalog="order_books")
+        for host, fetch, understand, symbols in (
+            (binance.HOST, order_books.fetch_binance, order_books.parse_binance, order_books.BINANCE),
+            (okx.HOST, order_books.fetch_okx, order_books.parse_okx, order_books.OKX),
+            (bybit.HOST, order_books.fetch_bybit, order_books.parse_bybit, order_books.BYBIT),
+        )
+    ),
 )
+
+IMPORTS: dict[str, Callable[[Body], Parsed]] = {
+    "imported_caps": imported.parse_caps,
+    "imported_etf_flows": imported.parse_etf_flows,
+}
+"""What understands files that a user imports, by the raw table that they fill."""
+
+
+def datasets_of(settings: Settings) -> list[Dataset]:
+    """The datasets that a run asks for: without what is not allowed, and of exchanges only of those that the settings
+    name, where they name any."""
+    return [
+        dataset
+        for dataset in DATASETS
+        if (settings.allow_noncommercial or not dataset.noncommercial)
+        and (dataset.upstream not in EXCHANGES or not settings.exchanges or dataset.upstream in settings.exchanges)
+    ]
 
 
 def parse(bodies: Sequence[Body]) -> list[Parsed]:
@@ -140,15 +184,17 @@ def parse(bodies: Sequence[Body]) -> list[Parsed]:
 
     Raises KeyError for bodies that nothing here fetched, SourceError for one that is not understood."""
     upstream, dataset = bodies[0].upstream, bodies[0].dataset
+    understand = {(d.upstream, d.name): d.parse for d in DATASETS} | {
+        (imported.UPSTREAM, table): understood for table, understood in IMPORTS.items()
+    }
+    if (upstream, dataset) in understand:
+        return [understand[upstream, dataset](body) for body in bodies]
     if upstream in DERIVATIVES:
         exchange = DERIVATIVES[upstream]
         if dataset == exchange.symbols_table:
             return [exchange.parse_symbols(body) for body in bodies]
-        understand = {series.table: series.parse for series in exchange.series}
-        return [(understand | {exchange.flows_table: parse_flows(exchange)})[dataset](*bodies)]
-    if upstream not in EXCHANGES:
-        understand = {(d.upstream, d.name): d.parse for d in DATASETS}[upstream, dataset]
-        return [understand(body) for body in bodies]
+        parsers = {series.table: series.parse for series in exchange.series}
+        return [(parsers | {exchange.flows_table: parse_flows(exchange)})[dataset](*bodies)]
     exchange = EXCHANGES[upstream]
     if dataset == "spot_flows":
         return [parse_flows(exchange)(*bodies)]

@@ -13,6 +13,44 @@ caps as (
     where asset_class not in ('wrapped_or_staked', 'leveraged', 'equity', 'fiat')
 ),
 
+-- Snapshots that a user imported: whole markets, as their maker counts them. Without any there is no definition here.
+imported as (
+    select
+        coins.asset,
+        coins.utc_date,
+        case
+            when coins.asset = 'BTC' then 'bitcoin'
+            when coins.asset = 'ETH' then 'ether'
+            when classes.asset_class = 'stablecoin' then 'stablecoin'
+            else 'altcoin'
+        end as asset_class,
+        coins.cap_usd as amount_usd,
+        false as is_estimated,
+        'imported' as measure
+    from {{ ref('stg_imported_caps') }} as coins
+    left join {{ ref('int_assets_classified') }} as classes
+        on
+            coins.asset = classes.asset
+            and coins.utc_date >= classes.valid_from
+            and coins.utc_date < classes.valid_to
+    where coins.utc_date <= (select run.last_date from {{ ref('int_run_selected') }} as run)
+),
+
+reported as (
+    select
+        asset,
+        utc_date,
+        asset_class,
+        cap_usd as amount_usd,
+        false as is_estimated,
+        'reported' as measure
+    from {{ ref('int_asset_caps_chosen') }}
+    where
+        source_kind = 'reported'
+        and asset_class not in ('wrapped_or_staked', 'leveraged', 'equity', 'fiat')
+        and exists (select 1 from imported)
+),
+
 volumes as (
     select
         base_asset as asset,
@@ -27,6 +65,10 @@ volumes as (
 
 amounts as (
     select * from caps
+    union all by name
+    select * from reported
+    union all by name
+    select * from imported
     union all by name
     select * from volumes
 ),
@@ -127,7 +169,72 @@ market as (
     where not coins.is_copy
 ),
 
+-- Between two imported snapshots the last one stands, for 35 days: they come once a month.
+imported_totals as (
+    select
+        utc_date as snapshot_date,
+        sum(amount_usd) as total_usd,
+        coalesce(sum(amount_usd) filter (where asset_class = 'stablecoin'), 0) as stablecoin_usd
+    from imported
+    group by utc_date
+),
+
+reported_days as (
+    select
+        days.definition_id,
+        days.utc_date,
+        imported_totals.snapshot_date,
+        imported_totals.total_usd,
+        imported_totals.stablecoin_usd
+    from (
+        select
+            summed.definition_id,
+            summed.utc_date
+        from summed
+        inner join definitions on summed.definition_id = definitions.definition_id
+        where definitions.measure = 'reported'
+    ) as days
+    asof inner join imported_totals on days.utc_date >= imported_totals.snapshot_date
+    where days.utc_date - imported_totals.snapshot_date <= 35
+),
+
+reported_coverage as (
+    select
+        days.definition_id,
+        days.utc_date,
+        min(days.total_usd) as total_usd,
+        min(days.stablecoin_usd) as stablecoin_usd,
+        coalesce(sum(imported.amount_usd), 0) as covered_usd,
+        coalesce(sum(imported.amount_usd) filter (where imported.asset_class = 'stablecoin'), 0)
+            as covered_stablecoin_usd
+    from reported_days as days
+    inner join listed on days.definition_id = listed.definition_id and days.utc_date = listed.utc_date
+    left join imported on days.snapshot_date = imported.utc_date and listed.asset = imported.asset
+    group by days.definition_id, days.utc_date
+),
+
 coverage as (
+    select
+        definition_id,
+        utc_date,
+        cast(covered_usd as double) / cast(total_usd as double) as covered_cap_ratio,
+        cast(stablecoin_usd - covered_stablecoin_usd as double) / cast(total_usd as double)
+            as uncovered_stablecoin_ratio,
+        cast(total_usd - stablecoin_usd - (covered_usd - covered_stablecoin_usd) as double)
+        / cast(total_usd as double) as uncovered_other_ratio
+    from reported_coverage
+    where total_usd > 0
+    union all
+    select
+        summed.definition_id,
+        summed.utc_date,
+        1 as covered_cap_ratio,
+        0 as uncovered_stablecoin_ratio,
+        0 as uncovered_other_ratio
+    from summed
+    inner join definitions on summed.definition_id = definitions.definition_id
+    where definitions.measure = 'imported'
+    union all
     select
         definition_id,
         utc_date,

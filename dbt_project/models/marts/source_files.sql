@@ -19,7 +19,27 @@ cited as (
     union
     select body_sha256 from {{ ref('stg_coin_snapshots') }}
     union
-    select body_sha256 from {{ ref('stg_macro_observations') }}
+    select body_sha256 from {{ ref('stg_macro_vintages') }}
+    union
+    select body_sha256 from {{ ref('stg_perpetual_flows') }}
+    union
+    select body_sha256 from {{ ref('stg_funding_rates') }}
+    union
+    select body_sha256 from {{ ref('stg_open_interest') }}
+    union
+    select body_sha256 from {{ ref('stg_perpetual_metrics') }}
+    union
+    select body_sha256 from {{ ref('stg_perpetual_depth') }}
+    union
+    select body_sha256 from {{ ref('stg_chain_tvl') }}
+    union
+    select body_sha256 from {{ ref('stg_dex_volumes') }}
+    union
+    select body_sha256 from {{ ref('stg_order_books') }}
+    union
+    select body_sha256 from {{ ref('stg_imported_caps') }}
+    union
+    select body_sha256 from {{ ref('stg_imported_etf_flows') }}
 ),
 
 -- The same bytes can arrive more than once: what counts is where and when they were first seen.

@@ -7,6 +7,8 @@
     'stablecoin_chain_supplies': 'raw_rows.utc_date <= run.last_date',
     'asset_caps': 'raw_rows.utc_date <= run.last_date',
     'macro_observations': 'raw_rows.utc_date <= run.last_date',
+    'chain_tvl': 'raw_rows.utc_date <= run.last_date',
+    'dex_volumes': 'raw_rows.utc_date <= run.last_date',
 } -%}
 with run as (select * from {{ ref('int_run_selected') }})
 
