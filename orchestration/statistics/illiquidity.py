@@ -29,7 +29,7 @@ SCHEMA = pa.schema(
 
 def table(columns: dict[str, np.ndarray]) -> pa.Table:
     """Rows of `int_illiquidity_estimated` for the last day of each month from base_asset, utc_date, return_ratio,
-    net_billions, open_price, high_price, low_price, close_price, has_bar_before, one row per asset and day, ordered by these."""
+    net_billions, open_price, high_price, low_price, close_price, has_bar_before, ordered by asset and day."""
     if not len(columns["base_asset"]):
         return SCHEMA.empty_table()
     names = columns["base_asset"]

@@ -65,7 +65,7 @@ returns as (
 dominance as (
     select
         utc_date,
-        btc_share_ratio
+        covered_btc_share_ratio
     from {{ ref('daily_dominance') }}
     where definition_id = 'spot_volume'
 )
@@ -83,7 +83,7 @@ select
     returns.priced_count,
     returns.median_return_ratio,
     returns.median_lowest_ratio,
-    last_dominance.btc_share_ratio - first_dominance.btc_share_ratio as btc_volume_share_change_ratio
+    last_dominance.covered_btc_share_ratio - first_dominance.covered_btc_share_ratio as btc_volume_share_change_ratio
 from sums
 left join returns on sums.phase = returns.phase and sums.flow_group = returns.flow_group
 left join dominance as first_dominance on sums.first_date = first_dominance.utc_date
