@@ -1,6 +1,18 @@
-with flows as (select * from {{ ref('daily_asset_flows') }}),
+{{ config(materialized="incremental", meta={"reach_days": 395}) }}
+-- depends_on: {{ ref('int_days_changed') }}
+with flows as (
+    select * from {{ ref('daily_asset_flows') }}
+    {% if is_incremental() %}
+        where utc_date >= (select min(changed.utc_date) - 394 from {{ ref('int_days_changed') }} as changed)
+    {% endif %}
+),
 
-prices as (select * from {{ ref('int_asset_days_priced') }}),
+prices as (
+    select * from {{ ref('int_asset_days_priced') }}
+    {% if is_incremental() %}
+        where utc_date >= (select min(changed.utc_date) - 394 from {{ ref('int_days_changed') }} as changed)
+    {% endif %}
+),
 
 altcoins as (
     select
@@ -80,3 +92,4 @@ select
     end as lagged_365d_imbalance_ratio,
     case when quarter_count >= 60 then close_price_usd <= lowest_close_90d_price end as is_at_90d_low
 from windows
+{% if is_incremental() %}where utc_date in {{ days_changed(395) }}{% endif %}

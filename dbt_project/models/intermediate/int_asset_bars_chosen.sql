@@ -1,12 +1,28 @@
+{{ config(materialized="incremental", meta={"reach_days": 1}) }}
+-- depends_on: {{ ref('int_days_changed') }}
 with prices as (
     select *
     from {{ ref('int_asset_days_priced') }}
-    where flow_group in ('ALT', 'BTC', 'ETH')
+    where
+        flow_group in ('ALT', 'BTC', 'ETH')
+        {% if is_incremental() %}
+            and utc_date >= (select min(changed.utc_date) - 1 from {{ ref('int_days_changed') }} as changed)
+        {% endif %}
 ),
 
-bars as (select * from {{ ref('stg_spot_flows') }}),
+bars as (
+    select * from {{ ref('stg_spot_flows') }}
+    {% if is_incremental() %}
+        where utc_date >= (select min(changed.utc_date) - 1 from {{ ref('int_days_changed') }} as changed)
+    {% endif %}
+),
 
-flows as (select * from {{ ref('daily_asset_flows') }}),
+flows as (
+    select * from {{ ref('daily_asset_flows') }}
+    {% if is_incremental() %}
+        where utc_date >= (select min(changed.utc_date) - 1 from {{ ref('int_days_changed') }} as changed)
+    {% endif %}
+),
 
 chosen as (
     select
@@ -65,3 +81,4 @@ select
     case when has_bar_before then low_before_price end as low_before_price,
     case when has_bar_before then close_before_price end as close_before_price
 from lagged
+{% if is_incremental() %}where utc_date in {{ days_changed(1) }}{% endif %}

@@ -2,7 +2,9 @@
 {% for model in [
     'int_symbol_days_expected', 'int_quote_prices_derived', 'int_spot_flows_converted', 'int_asset_days_priced',
     'int_asset_volumes_summed', 'int_flow_days_summed', 'int_market_days_summed', 'int_panel_days_summed',
-    'int_symbol_days_missing', 'daily_asset_flows', 'int_days_changed',
+    'int_symbol_days_missing', 'daily_asset_flows', 'int_altcoin_days_windowed', 'int_asset_windows_measured',
+    'int_asset_bars_chosen', 'int_illiquidity_estimated', 'int_recycling_signs_drawn', 'daily_asset_illiquidity',
+    'daily_liquidity_concentration', 'daily_quote_rotation', 'int_days_changed',
 ] -%}
 -- depends_on: {{ ref(model) }}
 {% endfor -%}

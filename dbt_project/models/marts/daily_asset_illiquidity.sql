@@ -1,4 +1,11 @@
-with bars as (select * from {{ ref('int_asset_bars_chosen') }}),
+{{ config(materialized="incremental", meta={"reach_days": 180}) }}
+-- depends_on: {{ ref('int_days_changed') }}
+with bars as (
+    select * from {{ ref('int_asset_bars_chosen') }}
+    {% if is_incremental() %}
+        where utc_date >= (select min(changed.utc_date) - 179 from {{ ref('int_days_changed') }} as changed)
+    {% endif %}
+),
 
 estimates as (select * from {{ ref('int_illiquidity_estimated') }}),
 
@@ -107,3 +114,4 @@ select
     covariances.pair_count
 from covariances
 left join estimates on covariances.base_asset = estimates.base_asset and covariances.utc_date = estimates.utc_date
+{% if is_incremental() %}where covariances.utc_date in {{ days_changed(180) }}{% endif %}

@@ -1,10 +1,14 @@
+{{ config(materialized="incremental") }}
+-- depends_on: {{ ref('int_days_changed') }}
 with universes(universe, flow_group) as (
     values ('alts', 'ALT'), ('alts_btc_eth', 'ALT'), ('alts_btc_eth', 'BTC'), ('alts_btc_eth', 'ETH')
 ),
 
 flows as (
     select * from {{ ref('daily_asset_flows') }}
-    where volume_usd > 0
+    where
+        volume_usd > 0
+        {% if is_incremental() %}and utc_date in {{ days_changed() }}{% endif %}
 ),
 
 -- Where less than half of the expected altcoin pairs were observed, there is no telling who is large.
@@ -29,7 +33,9 @@ promoted as (
             and symbols.quote_asset = promotions.quote_asset
             and symbols.utc_date >= promotions.valid_from
             and symbols.utc_date < promotions.valid_to
-    where symbols.net_taker_usd is not null
+    where
+        symbols.net_taker_usd is not null
+        {% if is_incremental() %}and symbols.utc_date in {{ days_changed() }}{% endif %}
     group by symbols.flow_group, symbols.utc_date
 ),
 

@@ -1,16 +1,27 @@
+{{ config(materialized="incremental", meta={"reach_days": 364}) }}
+-- depends_on: {{ ref('int_days_changed') }}
 with expected as (
     select * from {{ ref('int_symbol_days_expected') }}
-    where flow_group = 'ALT'
+    where
+        flow_group = 'ALT'
+        {% if is_incremental() %}and utc_date in {{ days_changed(364) }}{% endif %}
 ),
 
 flows as (
     select * from {{ ref('daily_symbol_flows') }}
-    where flow_group = 'ALT'
+    where
+        flow_group = 'ALT'
+        {% if is_incremental() %}
+            and utc_date >= (select min(changed.utc_date) - 364 from {{ ref('int_days_changed') }} as changed)
+        {% endif %}
 ),
 
 classes as (select * from {{ ref('int_assets_classified') }}),
 
-days as (select * from {{ ref('int_days_listed') }}),
+days as (
+    select * from {{ ref('int_days_listed') }}
+    {% if is_incremental() %}where utc_date in {{ days_changed(364) }}{% endif %}
+),
 
 quote_classes(quote_class) as (values ('btc'), ('eth_bnb'), ('usd_pegged'), ('fiat'), ('other')),
 
