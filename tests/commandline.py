@@ -35,7 +35,9 @@ def altflow(
     )
 
 
-def differences(first: Path, second: Path, provenance: bool = True) -> list[str]:
+def differences(
+    first: Path, second: Path, provenance: bool = True, schemas: tuple[str, ...] = ("main", "marts")
+) -> list[str]:
     """What differs between two published files: decimals, days and text bit by bit, DOUBLE to 1e-12 relative.
 
     Without `provenance`, which bodies the rows were read from is left out: days that were fetched in other
@@ -46,24 +48,27 @@ def differences(first: Path, second: Path, provenance: bool = True) -> list[str]
             con.execute(f"ATTACH '{path}' AS {name} (READ_ONLY)")
         tables = {
             name: {
-                row[0]
+                row
                 for row in con.execute(
-                    f"SELECT table_name FROM duckdb_tables() WHERE database_name = '{name}'"
+                    f"SELECT schema_name, table_name FROM duckdb_tables() WHERE database_name = '{name}'"
                 ).fetchall()
+                if row[0] in schemas
             }
             for name in "ab"
         }
         if tables["a"] != tables["b"]:
             found.append(f"tables: {tables['a'] ^ tables['b']}")
         skipped = UNCOMPARED_TABLES if provenance else UNCOMPARED_TABLES | {"source_files"}
-        for table in sorted((tables["a"] & tables["b"]) - skipped):
-            found += _differing_rows(con, table, set() if provenance else {"body_sha256"})
+        for schema, table in sorted(tables["a"] & tables["b"]):
+            if table not in skipped:
+                found += _differing_rows(con, schema, table, set() if provenance else {"body_sha256"})
     return found
 
 
-def _differing_rows(con: duckdb.DuckDBPyConnection, table: str, left_out: set[str]) -> list[str]:
+def _differing_rows(con: duckdb.DuckDBPyConnection, schema: str, table: str, left_out: set[str]) -> list[str]:
     columns = con.execute(
-        f"SELECT column_name, data_type FROM duckdb_columns() WHERE database_name = 'a' AND table_name = '{table}'"
+        "SELECT column_name, data_type FROM duckdb_columns() "
+        f"WHERE database_name = 'a' AND schema_name = '{schema}' AND table_name = '{table}'"
     ).fetchall()
     compared = [(name, kind) for name, kind in columns if name not in UNCOMPARED_COLUMNS | left_out]
     exact = [name for name, kind in compared if kind != "DOUBLE"]
@@ -71,7 +76,7 @@ def _differing_rows(con: duckdb.DuckDBPyConnection, table: str, left_out: set[st
     key = ", ".join(f'"{name}"' for name in exact)
     # Rows with the same exact columns are numbered by their doubles, so that each side's nth row meets.
     order = ", ".join(f'"{name}"' for name in doubles) or "1"
-    side = f'SELECT *, row_number() OVER (PARTITION BY {key} ORDER BY {order}) AS nth FROM {{}}."{table}"'
+    side = f'SELECT *, row_number() OVER (PARTITION BY {key} ORDER BY {order}) AS nth FROM {{}}."{schema}"."{table}"'
     same = " AND ".join(f'a."{name}" IS NOT DISTINCT FROM b."{name}"' for name in exact) + " AND a.nth = b.nth"
     close = " OR ".join(
         f'(a."{name}" IS NULL) <> (b."{name}" IS NULL) OR abs(a."{name}" - b."{name}") > '

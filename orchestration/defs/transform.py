@@ -40,6 +40,8 @@ PROJECT = ROOT / "dbt_project"
 STATISTICS = ROOT / "orchestration" / "statistics"
 MANIFEST = PROJECT / "target" / "manifest.json"
 BUILT = ("model", "seed", "test", "snapshot")
+WHOLE = ["--full-refresh"]
+LAST = "int_days_built"
 Events = Iterator[dg.MaterializeResult]
 
 
@@ -85,13 +87,16 @@ def _build(context: dg.AssetExecutionContext, run: Run, manifest: Mapping) -> Ev
     """Builds what was selected, or what changed. Yields asset events; raises dagster.Failure that names
     what failed.
 
-    New models or seeds: everything, with the data tests, which prove the models. New data under the same
-    models: the tables; the data itself is judged by the suites before publishing. Neither: nothing."""
+    New models or seeds, or a build that did not end: everything, with the data tests, which prove the models. New
+    data under the same models: the tables, the large ones by the days that changed; the data itself is judged by
+    the suites before publishing. Neither: nothing."""
     assets = _assets(manifest)
     chosen = [unique_id for key, unique_id in assets.items() if key in context.selected_asset_keys]
     if len(chosen) < len(assets):
         run.warehouse.note_build(None)
         names = [manifest["nodes"][unique_id]["name"] for unique_id in chosen]
+        # What says that all is built must not be written while something is not.
+        names = [f"+{name}" if name == LAST else name for name in names]
         # A test may look at models that this run does not build.
         yield from _dbt(run, manifest, ["--select", *names, "--exclude-resource-type", "test", "unit_test"])
         return
@@ -105,7 +110,7 @@ def _build(context: dg.AssetExecutionContext, run: Run, manifest: Mapping) -> Ev
         tables = ["--exclude-resource-type", "test", "seed", "unit_test", "--exclude", "config.materialized:view"]
         yield from _with_unchanged(_dbt(run, manifest, tables), manifest, built.run_id)
     else:
-        yield from _dbt(run, manifest, [])
+        yield from _dbt(run, manifest, WHOLE)
     run.warehouse.note_build(Build(data, models, run.run_id))
 
 
@@ -149,7 +154,7 @@ def _dbt(run: Run, manifest: Mapping, options: list[str]) -> Events:
     """One `dbt build`; yields its asset events as they come."""
     run.warehouse.release()
     names = {unique_id: key for key, unique_id in _assets(manifest).items()}
-    nodes = 0 if options else sum(node["resource_type"] in BUILT for node in manifest["nodes"].values())
+    nodes = sum(node["resource_type"] in BUILT for node in manifest["nodes"].values()) if options == WHOLE else 0
     done = 0
     try:
         for finished in run.builder.build(options):

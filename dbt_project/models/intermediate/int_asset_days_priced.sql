@@ -1,4 +1,12 @@
-with flows as (select * from {{ ref('int_spot_flows_converted') }}),
+{{ config(materialized="incremental", meta={"reach_days": 1}) }}
+-- depends_on: {{ ref('int_days_changed') }}
+-- A day that changes changes the next day's return, for which the day before is needed.
+with flows as (
+    select * from {{ ref('int_spot_flows_converted') }}
+    {% if is_incremental() -%}
+        where utc_date in {{ days_changed(1) }} or utc_date + 1 in {{ days_changed(1) }}
+    {%- endif %}
+),
 
 eras as (
     select
@@ -52,3 +60,6 @@ left join closes as yesterday
         and deepest.symbol = yesterday.symbol
         and deepest.utc_date - 1 = yesterday.utc_date
         and deepest.era_date = yesterday.era_date
+{% if is_incremental() -%}
+    where deepest.utc_date in {{ days_changed(1) }}
+{% endif -%}

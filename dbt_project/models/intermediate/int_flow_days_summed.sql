@@ -1,7 +1,15 @@
+{{ config(materialized="incremental") }}
+-- depends_on: {{ ref('int_days_changed') }}
 -- Down to a few rows a day before anything is multiplied by the definitions.
-with symbol_days as (select * from {{ ref('int_symbol_days_expected') }}),
+with symbol_days as (
+    select * from {{ ref('int_symbol_days_expected') }}
+    {% if is_incremental() %}where utc_date in {{ days_changed() }}{% endif %}
+),
 
-flows as (select * from {{ ref('int_spot_flows_converted') }})
+flows as (
+    select * from {{ ref('int_spot_flows_converted') }}
+    {% if is_incremental() %}where utc_date in {{ days_changed() }}{% endif %}
+)
 
 select
     symbol_days.exchange,
@@ -12,7 +20,9 @@ select
     sum(flows.net_taker_usd) as net_taker_usd,
     sum(flows.volume_usd) filter (where flows.net_taker_usd is not null) as volume_usd,
     count(flows.net_taker_usd) as symbol_count,
-    count(*) as expected_count
+    count(flows.symbol) as present_count,
+    count(*) as expected_count,
+    coalesce(bool_or(flows.source_kind = 'trades'), false) as is_from_trades
 from symbol_days
 left join flows
     on

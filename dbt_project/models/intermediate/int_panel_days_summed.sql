@@ -1,33 +1,18 @@
-with symbol_days as (select * from {{ ref('int_symbol_days_expected') }}),
-
-flows as (select * from {{ ref('int_spot_flows_converted') }}),
+{{ config(materialized="incremental", meta={"reach_days": 364}) }}
+-- depends_on: {{ ref('int_days_changed') }}
+-- A window is summed from running totals, which may begin with the oldest day that any of the windows needs.
+with market_days as (
+    select * from {{ ref('int_market_days_summed') }}
+    {% if is_incremental() -%}
+        where utc_date >= (select min(changed.utc_date) - 364 from {{ ref('int_days_changed') }} as changed)
+    {%- endif %}
+),
 
 universes(universe, flow_group) as (values ('ex_btc_eth', 'ALT'), ('ex_btc', 'ALT'), ('ex_btc', 'ETH')),
 
 quote_sets as (select unnest(['all', 'usd_pegged']) as quotes),
 
 trust_sets as (select unnest(['all', 'trusted']) as trust),
-
-market_days as (
-    select
-        symbol_days.base_asset,
-        symbol_days.flow_group,
-        symbol_days.is_usd_pegged_quote,
-        symbol_days.is_trusted,
-        symbol_days.utc_date,
-        sum(flows.net_taker_usd) as net_taker_usd,
-        sum(flows.volume_usd) filter (where flows.net_taker_usd is not null) as volume_usd,
-        count(flows.net_taker_usd) as symbol_count,
-        count(*) as expected_count
-    from symbol_days
-    left join flows
-        on
-            symbol_days.exchange = flows.exchange
-            and symbol_days.symbol = flows.symbol
-            and symbol_days.utc_date = flows.utc_date
-    where symbol_days.flow_group in ('ALT', 'ETH')
-    group by all
-),
 
 asset_days as (
     select
@@ -112,7 +97,9 @@ windows as (
             and last_days.is_usd_pegged_quote = first_days.is_usd_pegged_quote
             and last_days.is_trusted = first_days.is_trusted
             and last_days.utc_date - 364 = first_days.utc_date
-    where last_days.is_traded and first_days.is_traded
+    where
+        last_days.is_traded and first_days.is_traded
+        {% if is_incremental() %}and last_days.utc_date in {{ days_changed(364) }}{% endif %}
     group by last_days.flow_group, last_days.is_usd_pegged_quote, last_days.is_trusted, last_days.utc_date
 )
 

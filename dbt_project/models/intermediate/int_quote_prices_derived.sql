@@ -1,4 +1,9 @@
-with flows as (select * from {{ ref('stg_spot_flows') }}),
+{{ config(materialized="incremental") }}
+-- depends_on: {{ ref('int_days_changed') }}
+with flows as (
+    select * from {{ ref('stg_spot_flows') }}
+    {% if is_incremental() %}where utc_date in {{ days_changed() }}{% endif %}
+),
 
 symbols as (select * from {{ ref('stg_spot_symbols') }}),
 

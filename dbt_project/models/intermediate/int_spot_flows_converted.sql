@@ -1,6 +1,14 @@
-with flows as (select * from {{ ref('stg_spot_flows') }}),
+{{ config(materialized="incremental") }}
+-- depends_on: {{ ref('int_days_changed') }}
+with flows as (
+    select * from {{ ref('stg_spot_flows') }}
+    {% if is_incremental() %}where utc_date in {{ days_changed() }}{% endif %}
+),
 
-symbol_days as (select * from {{ ref('int_symbol_days_expected') }}),
+symbol_days as (
+    select * from {{ ref('int_symbol_days_expected') }}
+    {% if is_incremental() %}where utc_date in {{ days_changed() }}{% endif %}
+),
 
 quote_prices as (select * from {{ ref('int_quote_prices_derived') }}),
 

@@ -1,3 +1,5 @@
+{{ config(materialized="incremental") }}
+-- depends_on: {{ ref('int_days_changed') }}
 with spans as (select * from {{ ref('int_symbols_spanned') }}),
 
 classes as (select * from {{ ref('int_assets_classified') }}),
@@ -17,7 +19,17 @@ expected as (
         symbol,
         base_asset,
         quote_asset,
-        cast(unnest(generate_series(expected_from_date, expected_to_date, interval 1 day)) as date) as utc_date
+        cast(unnest(generate_series(
+            {%- if is_incremental() %}
+                greatest(
+                    expected_from_date, (select min(changed.utc_date) from {{ ref('int_days_changed') }} as changed)
+                ),
+                least(expected_to_date, (select max(changed.utc_date) from {{ ref('int_days_changed') }} as changed)),
+            {%- else %}
+                expected_from_date, expected_to_date,
+            {%- endif %}
+            interval 1 day
+        )) as date) as utc_date
     from spans
 )
 
@@ -48,3 +60,6 @@ left join trust
         expected.exchange = trust.exchange
         and expected.utc_date >= trust.valid_from
         and expected.utc_date < trust.valid_to
+{% if is_incremental() -%}
+    where expected.utc_date in {{ days_changed() }}
+{% endif -%}

@@ -1,8 +1,10 @@
 with days as (select * from {{ ref('int_days_listed') }}),
 
-symbol_days as (select * from {{ ref('int_symbol_days_expected') }}),
+spans as (select * from {{ ref('int_symbols_spanned') }}),
 
-flows as (select * from {{ ref('int_spot_flows_converted') }}),
+flow_days as (select * from {{ ref('int_flow_days_summed') }}),
+
+missing_days as (select * from {{ ref('int_symbol_days_missing') }}),
 
 warehouse as (select * from {{ source('raw', 'warehouse_info') }}),
 
@@ -24,31 +26,17 @@ absences as (
 -- What is read from trades reaches back as far as its files or pages do, and a day without a trade has no row.
 trade_exchanges as (
     select distinct exchange
-    from flows
-    where source_kind = 'trades'
-),
-
-observed as (
-    select
-        symbol_days.exchange,
-        symbol_days.symbol,
-        symbol_days.utc_date,
-        flows.symbol is not null as is_present
-    from symbol_days
-    left join flows
-        on
-            symbol_days.exchange = flows.exchange
-            and symbol_days.symbol = flows.symbol
-            and symbol_days.utc_date = flows.utc_date
+    from flow_days
+    where is_from_trades
 ),
 
 exchange_days as (
     select
         exchange,
         utc_date,
-        count(*) as expected_count,
-        count(*) filter (where is_present) as present_count
-    from observed
+        cast(sum(expected_count) as bigint) as expected_count,
+        cast(sum(present_count) as bigint) as present_count
+    from flow_days
     group by exchange, utc_date
 ),
 
@@ -90,7 +78,7 @@ explained as (
             when any_value(exchange_days.present_count) > 0 then 'halted'
             else 'venue_outage'
         end as reason
-    from observed as missing
+    from missing_days as missing
     inner join exchange_days
         on missing.exchange = exchange_days.exchange and missing.utc_date = exchange_days.utc_date
     cross join warehouse
@@ -121,7 +109,6 @@ explained as (
             and missing.utc_date < coalesce(all_lacking.end_date, missing.utc_date + 1)
             and all_lacking.noticed_at > coalesce(asked.answered_at, all_asked.answered_at, timestamp '1970-01-01')
     left join trade_exchanges on missing.exchange = trade_exchanges.exchange
-    where not missing.is_present
     group by missing.exchange, missing.symbol, missing.utc_date
 ),
 
@@ -146,7 +133,7 @@ reasons as (
 
 -- An exchange that has never answered shows too.
 exchanges as (
-    select exchange from symbol_days
+    select exchange from spans
     union
     select upstream as exchange from gaps
 ),
@@ -170,7 +157,7 @@ select
         when exchange_days.expected_count = exchange_days.present_count then null
         when exchange_days.expected_count > 0 then reasons.reason
         when trade_exchanges.exchange is not null then 'out_of_reach'
-        when exchanges.exchange in (select symbol_days.exchange from symbol_days) then 'not_listed'
+        when exchanges.exchange in (select spans.exchange from spans) then 'not_listed'
         else exchange_gaps.reason
     end as reason
 from days

@@ -1,6 +1,14 @@
-with flows as (select * from {{ ref('int_spot_flows_converted') }}),
+{{ config(materialized="incremental", meta={"reach_days": 1}) }}
+-- depends_on: {{ ref('int_days_changed') }}
+with flows as (
+    select * from {{ ref('int_spot_flows_converted') }}
+    {% if is_incremental() %}where utc_date in {{ days_changed(1) }}{% endif %}
+),
 
-prices as (select * from {{ ref('int_asset_days_priced') }}),
+prices as (
+    select * from {{ ref('int_asset_days_priced') }}
+    {% if is_incremental() %}where utc_date in {{ days_changed(1) }}{% endif %}
+),
 
 -- A pair that cannot be converted, or whose exchange does not report the taker's side, is counted nowhere.
 exchange_days as (

@@ -56,12 +56,11 @@ volumes as (
         base_asset as asset,
         utc_date,
         asset_class,
-        sum(volume_usd) as amount_usd,
+        volume_usd as amount_usd,
         false as is_estimated,
         'volume' as measure
-    from {{ ref('int_spot_flows_converted') }}
-    where asset_class not in ('equity', 'fiat') and volume_usd is not null
-    group by base_asset, utc_date, asset_class
+    from {{ ref('int_asset_volumes_summed') }}
+    where asset_class not in ('equity', 'fiat')
 ),
 
 amounts as (

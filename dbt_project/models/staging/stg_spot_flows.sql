@@ -16,5 +16,6 @@ select
     taker_buy_quote,
     trade_count,
     source_kind,
+    load_id,
     body_sha256
 from {{ source('raw', 'spot_flows') }}

@@ -1,0 +1,8 @@
+{% macro days_changed(reach_days=0) -%}
+    {#- The days that are built anew: those whose flows changed, and the days after them that look back on them. -#}
+    (
+        select distinct changed.utc_date + cast(reach.days as integer)
+        from {{ ref('int_days_changed') }} as changed
+        cross join range(0, {{ reach_days + 1 }}) as reach(days)
+    )
+{%- endmacro %}
