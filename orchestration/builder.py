@@ -86,7 +86,8 @@ class Builder:
             self._process = subprocess.Popen(
                 [sys.executable, "-m", "orchestration.builder_worker", str(self._settings.data_dir / "dbt")],
                 cwd=ROOT,
-                env=os.environ | {"ALTFLOW_WAREHOUSE": str(self._settings.warehouse_path)},
+                # One thread for linear algebra: the arrays are small, the cores busy, and sums come in one order.
+                env=os.environ | {"ALTFLOW_WAREHOUSE": str(self._settings.warehouse_path), "OPENBLAS_NUM_THREADS": "1"},
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 stderr=self._log,

@@ -105,8 +105,9 @@ class Ingest:
         """Begins to ask every upstream that fills one of `datasets` (names of raw tables), and of the exchanges
         those in `exchanges` (None: all that are followed)."""
         threads: list[Callable[[], None]] = []
-        if {"spot_symbols", "spot_flows"} & datasets:
-            for name in followed(self.settings) if exchanges is None else exchanges:
+        of_exchanges = {"spot_symbols", "spot_flows"} & datasets
+        for name in followed(self.settings) if exchanges is None else exchanges:
+            if of_exchanges or (ESTIMATES in datasets and EXCHANGES[name].estimates):
                 threads.append(self._exchange_thread(name, datasets))
         for name in followed_derivatives(self.settings):
             wanted = datasets & served(name, self._asking.catalog)
@@ -196,7 +197,7 @@ class Ingest:
         known = known_of(self._warehouse, name, isinstance(exchange.flows, TradeFiles))
         # Flows of symbols that nobody knows would be lost: who is asked for flows says what it lists, too.
         streams = ["spot_symbols", *([flows_of(name)] if "spot_flows" in datasets else [])]
-        has_estimates = exchange.estimates is not None and {"spot_flows", ESTIMATES} <= datasets
+        has_estimates = exchange.estimates is not None and ESTIMATES in datasets
         streams += [ESTIMATES] if has_estimates else []
         second = exchange.second if {"spot_flows", SECOND} <= datasets else None
         streams += [SECOND] if second else []
@@ -208,22 +209,21 @@ class Ingest:
             listing = listing_of(self._asking, name, exchange, known)
             self._queue.put(listing.item)
             self._queue.put("spot_symbols")
-            if flows_of(name) not in streams:
-                return
-            unpublished: list[Window] = []
-            if isinstance(exchange.flows, Klines):
-                ask_bars(self._asking, name, exchange, known, listing)
-            elif isinstance(exchange.flows, TradeFiles):
-                unpublished = ask_files(self._asking, name, exchange, known, listing)
-            else:
-                ask_pages(self._asking, name, exchange, known, listing)
-            self._queue.put(flows_of(name))
+            unpublished: list[Window] | None = None
+            if flows_of(name) in streams:
+                if isinstance(exchange.flows, Klines):
+                    ask_bars(self._asking, name, exchange, known, listing)
+                elif isinstance(exchange.flows, TradeFiles):
+                    unpublished = ask_files(self._asking, name, exchange, known, listing)
+                else:
+                    ask_pages(self._asking, name, exchange, known, listing)
+                self._queue.put(flows_of(name))
             if second:
                 ask_second_source(self._asking, name, second, months, listing)
                 self._queue.put(SECOND)
             if has_estimates:
                 # Of which days they are wanted is known once the files were asked for.
-                ask_estimates(self._asking, name, exchange, listing, unpublished)
+                ask_estimates(self._asking, name, exchange, known, listing, unpublished)
                 self._queue.put(ESTIMATES)
 
         return self._guarded(ask)

@@ -14,10 +14,20 @@ from xdist.scheduler import LoadScopeScheduling
 ROOT = Path(__file__).resolve().parent.parent
 DBT_PROJECT = ROOT / "dbt_project"
 MANIFEST = DBT_PROJECT / "target" / "manifest.json"
-RECORDED_RUN = {"test_run", "test_marts_flows", "test_marts_caps", "test_marts_context", "test_imports"}
+RECORDED_RUN = {
+    "test_imports",
+    "test_marts_altcoins",
+    "test_marts_caps",
+    "test_marts_context",
+    "test_marts_flows",
+    "test_marts_statistics",
+    "test_run",
+}
 LONGEST = [
     "test_marts_flows",
     "test_marts_caps",
+    "test_marts_altcoins",
+    "test_marts_statistics",
     "test_run",
     "test_truth",
     "test_all_exchanges",

@@ -257,6 +257,7 @@ VALID: dict[str, dict[str, Any]] = {
     "quality_dq_flow_bounds": {"exchange": "venue_{}", "row_count": 20_000, "violation_count": 2},
     "quality_dq_dates": {"table_name": "mart_{}", "row_count": 10, "outside_count": 0},
     "quality_dq_shares": {"definition_id": "d{}", "max_deviation_ratio": 2e-16},
+    "quality_dq_unclassified_assets": {"base_asset": "COIN{}", "known_days": 30, "is_near_dollar": False},
 }
 
 MART_SCHEMAS = {
@@ -297,6 +298,9 @@ MART_SCHEMAS = {
         )
     },
     "quality_dq_shares": pa.schema([("definition_id", pa.string()), ("max_deviation_ratio", pa.float64())]),
+    "quality_dq_unclassified_assets": pa.schema(
+        [("base_asset", pa.string()), ("known_days", pa.int64()), ("is_near_dollar", pa.bool_())]
+    ),
 }
 
 NAN, INF = float("nan"), float("inf")
@@ -640,6 +644,7 @@ BROKEN: dict[str, list[tuple[dict[str, Any], set[str]]]] = {
         ({"max_deviation_ratio": 1.1e-12}, {"max_deviation_ratio"}),
         ({"max_deviation_ratio": NAN}, {"is_deviation_finite"}),
     ],
+    "quality_dq_unclassified_assets": [],
 }
 
 # The bars of contracts and those of the archive obey the rules of spot.
@@ -718,6 +723,10 @@ NEWS: dict[str, list[tuple[list[dict[str, Any]], str, list[int]]]] = {
     ],
     "raw_coin_snapshots": [([{"cap_usd": D("940")}], "is_cap_price_times_supply", [0])],
     "quality_dq_rolling_differences": [([{"checked_count": 0}], "checked_count", [0])],
+    "quality_dq_unclassified_assets": [
+        ([{}, {"is_near_dollar": True}], "is_near_dollar", [1]),
+        ([{"known_days": 0}, {}], "known_days", [0]),
+    ],
 }
 
 

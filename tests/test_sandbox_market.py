@@ -357,9 +357,12 @@ def test_invented_tickers_are_unlike_those_that_mean_something(root: Path) -> No
         ("asset_classification", ["asset"]),
         ("asset_renames_and_eras", ["asset", "successor_asset"]),
         ("cap_assets", ["asset"]),
+        ("asset_categories", ["asset"]),
     ):
         with (root / f"dbt_project/seeds/{seed}.csv").open() as file:
-            known |= {row[column] for row in csv.DictReader(file) for column in columns}
+            # What an altcoin is called means nothing.
+            rows = [row for row in csv.DictReader(file) if row.get("asset_class") != "altcoin"]
+            known |= {row[column] for row in rows for column in columns}
     well_known = set(GeneratedMarket(date(2020, 2, 1), size=12 + len(WELL_KNOWN.split("\n"))).paths.assets)
     invented = set(GeneratedMarket(date(2020, 2, 1), size=3000).paths.assets) - well_known
     assert len(invented) > 2900 and not invented & known

@@ -11,7 +11,7 @@ from typing import Any, cast
 import duckdb
 import pytest
 
-from orchestration.asking.context import Asking, Listing
+from orchestration.asking.context import Asking, Known, Listing
 from orchestration.asking.estimates import ask_estimates, together
 from orchestration.builder import Builder
 from orchestration.defs.raw import raw_assets
@@ -240,6 +240,19 @@ def test_who_does_not_answer_is_a_gap_and_everybody_is_asked_again(tmp_path: Pat
     assert dict(asked) == dict.fromkeys(assets, now)
 
 
+def test_a_run_that_asks_for_no_files_asks_for_the_same_days(tmp_path: Path, validator: Validator):
+    """As the one of a backfill that loads what has no partitions."""
+    start, now, data = date(2023, 1, 21), date(2023, 1, 30), tmp_path / "data"
+    data.mkdir()
+    with sandbox(now) as url:
+        settings = Settings("sandbox", data, start=start, exchanges=("okx",), upstreams=url)
+        companions = Companions(validator, Upstreams(url), Builder(settings))
+        with open_run(settings, "alone", {"taker_estimates"}, end=now, companions=companions) as run:
+            assert run.ingest.load("taker_estimates").gaps == []
+    told_of = rows(data, "SELECT DISTINCT utc_date FROM raw.taker_estimates ORDER BY 1")
+    assert [day for (day,) in told_of] == unpublished(now, start)
+
+
 class Silent(Script):
     """Answers, but not about what is in `silent`."""
 
@@ -274,7 +287,7 @@ def asked(http: Script, symbols: Mapping[str, bool], error: SourceError | None =
         open_days=Path(),
     )
     unpublished = [Window(date(2026, 3, 7), date(2026, 3, 8)), Window(date(2026, 3, 6), date(2026, 3, 7))]
-    ask_estimates(asking, "okx", okx.EXCHANGE, listing, unpublished)
+    ask_estimates(asking, "okx", okx.EXCHANGE, Known([], {}, {}, {}), listing, unpublished)
     return sorted(put, key=lambda item: item.scope)
 
 

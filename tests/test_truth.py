@@ -44,15 +44,43 @@ KEYS = {
     "daily_stablecoin_chain_supply": ("chain", "utc_date"),
     "daily_stablecoin_ratio": ("utc_date",),
 }
-# They tell where a row was read from, which the generator cannot know.
-UNKNOWN = {"daily_symbol_flows": {"source_kind", "body_sha256"}}
+# They tell where a row was read from, which the generator cannot know; statistics are tested on the recorded market.
+UNKNOWN = {
+    "daily_symbol_flows": {"source_kind", "body_sha256"},
+    "daily_control_flow": {
+        "mean_excess_imbalance_ratio",
+        "mean_excess_t_ratio",
+        "same_day_r_squared_ratio",
+        "next_day_r_squared_ratio",
+        "covered_day_count",
+    },
+}
 # What the generator has no part in: what the run did, and what stood published.
 NO_FIGURES = {"run_info", "source_files", "published_headlines"}
-# By tests on the recorded market and on single rows; daily_taker_estimates, empty where Binance is asked alone, by
+# By tests on the recorded market; daily_taker_estimates, empty where Binance is asked alone, by its own.
 # test_taker_estimates.py.
 VERIFIED_ELSEWHERE = {
     "daily_taker_estimates",
+    "asset_drawdowns",
+    "asset_survival",
+    "daily_altseason",
+    "daily_drawdown_breadth",
+    "daily_liquidity_concentration",
+    "daily_meme_rotation",
+    "daily_quote_rotation",
+    "daily_retail_proxy",
+    "daily_selective_recovery",
+    "survival_curves",
+    "daily_asset_illiquidity",
+    "daily_illiquidity_breadth",
+    "daily_market_dispersion",
+    "daily_quality_spread",
+    "daily_regime",
+    "flow_episodes",
     "flow_null_tests",
+    "market_statistics",
+    "regime_backtest",
+    "regime_sweep",
     "daily_chain_fragmentation",
     "daily_dex_liquidity",
     "daily_macro",

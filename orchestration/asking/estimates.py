@@ -4,7 +4,8 @@ from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 
-from orchestration.asking.context import Asking, Listing
+from orchestration.asking.context import Asking, Known, Listing
+from orchestration.asking.files import unpublished_days
 from orchestration.sources.body import SourceError, Window
 from orchestration.sources.exchange import Exchange
 
@@ -12,15 +13,28 @@ DATASET = "taker_estimates"
 
 
 def ask_estimates(
-    asking: Asking, name: str, exchange: Exchange, listing: Listing, unpublished: Iterable[Window]
+    asking: Asking,
+    name: str,
+    exchange: Exchange,
+    known: Known,
+    listing: Listing,
+    unpublished: Iterable[Window] | None,
 ) -> None:
-    """Puts one answer per asset of the trading symbols and run of `unpublished` days. An asset that does not answer
-    is a gap; one of which the exchange tells nothing is not asked for."""
-    windows = together(unpublished)
+    """Puts one answer per asset of the trading symbols and run of `unpublished` days (None: the run asks for no files,
+    and the archive has to be looked at). An asset that does not answer is a gap; one of which the exchange tells
+    nothing is not asked for."""
     estimates = exchange.estimates
-    if not windows or not estimates:
+    if not estimates:
         return
+    windows = [listing.window]
     try:
+        if unpublished is None:
+            if listing.error:
+                raise listing.error
+            unpublished = unpublished_days(asking, exchange, known, listing)
+        windows = together(unpublished)
+        if not windows:
+            return
         if listing.error:
             raise listing.error
         told = {asset for body in estimates.fetch_assets(asking.http) for asset in estimates.assets(body)}

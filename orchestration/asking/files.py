@@ -166,7 +166,7 @@ def ask_files(asking: Asking, name: str, exchange: Exchange, known: Known, listi
         asking.lack(name, "spot_flows", "every symbol", listing.window, listing.error)
     for absence in absences:
         asking.lack(name, "spot_flows", absence.scope, absence.window, Absent(absence.message, absence.reason))
-    unpublished = [absence.window for absence in absences if absence.reason == "not_published_yet"]
+    unpublished = _unpublished(absences)
     files = _Files(asking, name, flows)
     uses = _last_uses(jobs)
     asking.progress(name, 0, len(jobs))
@@ -188,6 +188,20 @@ def ask_files(asking: Asking, name: str, exchange: Exchange, known: Known, listi
     with ThreadPoolExecutor(flows.host.connections, thread_name_prefix=name) as pool:
         list(pool.map(ask, range(len(jobs))))
     return unpublished
+
+
+def unpublished_days(asking: Asking, exchange: Exchange, known: Known, listing: Listing) -> list[Window]:
+    """The days that are not published yet, for a run that asks for no files. Raises SourceError where the archive
+    cannot be listed."""
+    assert isinstance(exchange.flows, TradeFiles)
+    _, absences, error = planned(asking, exchange.flows, known, listing)
+    if error:
+        raise error
+    return _unpublished(absences)
+
+
+def _unpublished(absences: Sequence[Absence]) -> list[Window]:
+    return [absence.window for absence in absences if absence.reason == "not_published_yet"]
 
 
 def _last_uses(jobs: Sequence[FileJob]) -> dict[str, int]:

@@ -1,5 +1,5 @@
-"""Great Expectations on the marts, as blocking checks: what fails here is not published. And one that only warns:
-what the API and the archive of an exchange say of the same days."""
+"""Great Expectations on the marts, as blocking checks: what fails here is not published. And two that only warn:
+what the API and the archive of an exchange say of the same days, and assets that nobody has classified."""
 
 from collections.abc import Iterator
 
@@ -17,8 +17,10 @@ SUITES = {
     "marts_daily_altcoin_flow": "daily_altcoin_flow",
     "marts_daily_control_flow": "daily_control_flow",
     "marts_run_info": "run_info",
+    "quality_dq_unclassified_assets": "daily_asset_flows",
 }
 """Suite → the mart whose publishing it may block."""
+WARNS_ONLY = {"quality_dq_unclassified_assets"}
 SECOND_SOURCE = dg.AssetCheckSpec(
     "archive_says_the_same",
     asset=["marts", "daily_symbol_flows"],
@@ -30,7 +32,10 @@ SECOND_SOURCE = dg.AssetCheckSpec(
 def mart_checks() -> dg.AssetChecksDefinition:
     specs = {
         suite: dg.AssetCheckSpec(
-            suite, asset=["marts", mart], blocking=True, description=f"Great Expectations suite {suite}."
+            suite,
+            asset=["marts", mart],
+            blocking=suite not in WARNS_ONLY,
+            description=f"Great Expectations suite {suite}.",
         )
         for suite, mart in SUITES.items()
     }
@@ -58,7 +63,8 @@ def mart_checks() -> dg.AssetChecksDefinition:
         run.progress("check", len(chosen), len(chosen))
         for report in reports:
             message = report.message
-            passed = not report.blocking
+            warns_only = report.suite in WARNS_ONLY
+            passed = report.passed if warns_only else not report.blocking
             if report.suite == "quality_dq_flow_bounds" and not report.row_count:
                 # The other upstreams are published without a dead exchange; that it is missing is exit 3.
                 passed = no_exchange_answered(run.warehouse, run.run_id)
@@ -68,7 +74,7 @@ def mart_checks() -> dg.AssetChecksDefinition:
                 asset_key=["marts", SUITES[report.suite]],
                 check_name=report.suite,
                 passed=passed,
-                severity=dg.AssetCheckSeverity.ERROR,
+                severity=dg.AssetCheckSeverity.WARN if warns_only else dg.AssetCheckSeverity.ERROR,
                 metadata={"rows_checked": report.row_count, "findings": dg.MetadataValue.md(message)},
             )
 

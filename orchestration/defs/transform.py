@@ -98,7 +98,8 @@ def _build(context: dg.AssetExecutionContext, run: Run, manifest: Mapping) -> Ev
         # What says that all is built must not be written while something is not.
         names = [f"+{name}" if name == LAST else name for name in names]
         # A test may look at models that this run does not build.
-        yield from _dbt(run, manifest, ["--select", *names, "--exclude-resource-type", "test", "unit_test"])
+        events = _dbt(run, manifest, ["--select", *names, "--exclude-resource-type", "test", "unit_test"])
+        yield from (event for event in events if event.asset_key in context.selected_asset_keys)
         return
     data, models = run.warehouse.data_version(), _project_version()
     built = run.warehouse.built_from()

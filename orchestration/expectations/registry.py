@@ -9,6 +9,7 @@ from orchestration.expectations import (
     quality_dq_grains,
     quality_dq_rolling_differences,
     quality_dq_shares,
+    quality_dq_unclassified_assets,
     raw_archive_flows,
     raw_asset_caps,
     raw_chain_tvl,
@@ -69,5 +70,6 @@ SUITES: dict[str, Suite] = {
         quality_dq_flow_bounds,
         quality_dq_dates,
         quality_dq_shares,
+        quality_dq_unclassified_assets,
     )
 }

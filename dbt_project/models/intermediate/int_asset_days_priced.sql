@@ -51,6 +51,8 @@ select
     deepest.flow_group,
     deepest.utc_date,
     deepest.era_date,
+    deepest.exchange,
+    deepest.symbol,
     deepest.close_price_usd,
     deepest.close_price_usd / nullif(yesterday.close_price_usd, 0) - 1 as return_ratio
 from deepest

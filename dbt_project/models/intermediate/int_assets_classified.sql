@@ -8,6 +8,7 @@ seed as (
         is_usd_pegged,
         coalesce(valid_from, date '1970-01-01') as valid_from,
         coalesce(valid_to, date '9999-12-31') as valid_to,
+        'seed' as named_by,
         reason
     from {{ ref('asset_classification') }}
 ),
@@ -71,6 +72,7 @@ by_rule as (
         false as is_usd_pegged,
         unclassified.valid_from,
         unclassified.valid_to,
+        case when leveraged.asset is not null then 'rule' else 'default' end as named_by,
         case
             when leveraged.asset is not null then 'a listed asset with the ending of a leveraged token'
             else 'not listed as anything else'
@@ -96,5 +98,6 @@ select
     is_usd_pegged,
     valid_from,
     valid_to,
+    named_by,
     reason
 from classified

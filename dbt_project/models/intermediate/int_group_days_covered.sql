@@ -5,8 +5,9 @@ with controls as (
         net_taker_usd,
         volume_usd,
         imbalance_ratio,
-        coverage_ratio
-    from {{ ref('daily_control_flow') }}
+        mean_log_return_ratio,
+        is_covered
+    from {{ ref('int_control_days_summed') }}
     where quotes = 'all' and flow_group in ('ALT', 'BTC', 'ETH')
 ),
 
@@ -19,23 +20,10 @@ last_valid as (
 -- Days before the last valid one that are not covered: the stretch begins after the last of them.
 last_gap as (
     select
-        max(controls.utc_date) filter (where controls.coverage_ratio is null or controls.coverage_ratio < 0.5)
-            as utc_date
+        max(controls.utc_date) filter (where not controls.is_covered) as utc_date
     from controls
     cross join last_valid
     where controls.flow_group = 'ALT' and controls.utc_date <= last_valid.last_date
-),
-
--- Equal weights: one coin, one vote.
-returns as (
-    select
-        flow_group,
-        utc_date,
-        avg(ln(1 + return_ratio) order by base_asset) as mean_log_return_ratio,
-        count(return_ratio) as return_count
-    from {{ ref('int_asset_days_priced') }}
-    where flow_group in ('ALT', 'BTC', 'ETH') and return_ratio > -1
-    group by flow_group, utc_date
 )
 
 select
@@ -44,12 +32,10 @@ select
     controls.net_taker_usd,
     controls.volume_usd,
     controls.imbalance_ratio,
-    returns.mean_log_return_ratio,
-    returns.return_count
+    controls.mean_log_return_ratio
 from controls
 cross join last_valid
 cross join last_gap
-left join returns on controls.flow_group = returns.flow_group and controls.utc_date = returns.utc_date
 where
     controls.utc_date <= last_valid.last_date
     and controls.utc_date > coalesce(last_gap.utc_date, date '1900-01-01')
