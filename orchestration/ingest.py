@@ -105,18 +105,18 @@ class Ingest:
         """Begins to ask every upstream that fills one of `datasets` (names of raw tables), and of the exchanges
         those in `exchanges` (None: all that are followed)."""
         threads: list[Callable[[], None]] = []
-        of_exchanges = {"spot_symbols", "spot_flows"} & datasets
-        for name in followed(self.settings) if exchanges is None else exchanges:
-            if of_exchanges or (ESTIMATES in datasets and EXCHANGES[name].estimates):
-                threads.append(self._exchange_thread(name, datasets))
-        for name in followed_derivatives(self.settings):
-            wanted = datasets & served(name, self._asking.catalog)
-            if wanted:
-                threads.append(self._derivatives_thread(name, wanted))
         by_upstream: dict[str, list[Dataset]] = {}
         for dataset in datasets_of(self.settings):
             if dataset.name in datasets:
                 by_upstream.setdefault(dataset.upstream, []).append(dataset)
+        of_exchanges = {"spot_symbols", "spot_flows"} & datasets
+        for name in followed(self.settings) if exchanges is None else exchanges:
+            if of_exchanges or (ESTIMATES in datasets and EXCHANGES[name].estimates):
+                threads.append(self._exchange_thread(name, datasets, by_upstream.pop(name, [])))
+        for name in followed_derivatives(self.settings):
+            wanted = datasets & served(name, self._asking.catalog)
+            if wanted:
+                threads.append(self._derivatives_thread(name, wanted))
         for upstream, wanted in by_upstream.items():
             threads.append(self._service_thread(upstream, wanted))
         for thread in threads:
@@ -192,7 +192,9 @@ class Ingest:
 
     # What the threads do. They touch neither the warehouse nor the archive.
 
-    def _exchange_thread(self, name: str, datasets: set[str]) -> Callable[[], None]:
+    def _exchange_thread(self, name: str, datasets: set[str], beside: list[Dataset]) -> Callable[[], None]:
+        """`beside`: what else is asked of the exchange, between its listing and its flows: one thread tells soonest
+        that nobody answers."""
         exchange = EXCHANGES[name]
         known = known_of(self._warehouse, name, isinstance(exchange.flows, TradeFiles))
         # Flows of symbols that nobody knows would be lost: who is asked for flows says what it lists, too.
@@ -202,13 +204,14 @@ class Ingest:
         second = exchange.second if {"spot_flows", SECOND} <= datasets else None
         streams += [SECOND] if second else []
         months = stored_months(self._warehouse, name, known, second, self.window.end) if second else []
-        for stream in streams:
+        for stream in (*streams, *(dataset.name for dataset in beside)):
             self._open[stream] = self._open.get(stream, 0) + 1
 
         def ask() -> None:
             listing = listing_of(self._asking, name, exchange, known)
             self._queue.put(listing.item)
             self._queue.put("spot_symbols")
+            ask_service(self._asking, name, beside, (), self._queue.put)
             unpublished: list[Window] | None = None
             if flows_of(name) in streams:
                 if isinstance(exchange.flows, Klines):

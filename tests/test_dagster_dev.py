@@ -203,4 +203,6 @@ def test_seven_skipped_ticks_are_made_good_by_the_eighth(settings, clean, tmp_pa
         text=True,
     )
     assert eighth.returncode == 0, eighth.stderr[-3000:]
-    assert differences(clean, data / "published" / "marts.duckdb", provenance=False) == []
+    differing = differences(clean, data / "published" / "marts.duckdb", provenance=False)
+    # Two runs on two days looked twice at the order books, and a look of a day that is over cannot be had again.
+    assert [line for line in differing if not line.startswith("daily_order_book_depth: 0 only in the first")] == []

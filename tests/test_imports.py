@@ -4,10 +4,7 @@
 # pyright: reportArgumentType=false, reportAttributeAccessIssue=false, reportCallIssue=false, reportOperatorIssue=false
 
 import gzip
-import os
 import shutil
-import subprocess
-import sys
 from datetime import date, datetime
 from decimal import Decimal
 from pathlib import Path
@@ -176,24 +173,17 @@ def data(market: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The data folder of the recorded run, copied, with both reference files imported and the marts of them built."""
     folder = tmp_path_factory.mktemp("imports") / "data"
     folder.mkdir()
-    shutil.copyfile(recorded.run(market) / "warehouse.duckdb", folder / "warehouse.duckdb")
+    run = recorded.run(market)
+    shutil.copyfile(run / "warehouse.duckdb", folder / "warehouse.duckdb")
     for kind, file in (("caps", "cmc_monthly_snapshots.csv.gz"), ("etf-flows", "etf_farside_total.csv")):
         done = altflow("import", kind, str(market / "reference" / file), "--market", str(market), data=folder)
         assert done.returncode == 0, done.stderr
         assert "0 changed, 0 no longer there" in done.stdout and "SYNTHETIC" not in done.stdout
-    built = subprocess.run(
-        [
-            *(sys.executable, "-m", "dbt.cli.main", "--no-use-colors", "--no-version-check"),
-            *("--log-path", str(folder / "logs"), "run", "--select", "daily_dominance", "etf_flows_daily"),
-            *("--target-path", str(folder / "target"), "--project-dir", str(recorded.ROOT / "dbt_project")),
-            *("--profiles-dir", str(recorded.ROOT)),
-        ],
-        cwd=recorded.ROOT,
-        env=os.environ | {"ALTFLOW_WAREHOUSE": str(folder / "warehouse.duckdb"), "DO_NOT_TRACK": "1"},
-        capture_output=True,
-        text=True,
-    )
-    assert built.returncode == 0, built.stdout[-4000:] + built.stderr
+    with duckdb.connect(str(folder / "warehouse.duckdb")) as con:
+        for mart in ("daily_dominance", "etf_flows_daily"):
+            # What dbt made of the model in the run: the same statement, without waiting for dbt once more.
+            (compiled,) = (run / "dbt" / "target" / "compiled").rglob(f"marts/{mart}.sql")
+            con.execute(f"CREATE OR REPLACE TABLE marts.{mart} AS {compiled.read_text()}")
     return folder
 
 

@@ -163,9 +163,9 @@ def test_correlations_with_money(market: Path, macro: dict[str, pd.Series]):
 
 @pytest.mark.recorded
 def test_spot_against_perpetuals(market: Path):
-    """Seven days of contracts in the run: the sums of the same assets on both sides; too few days to ask who leads."""
+    """Six days of contracts lie in the run: the sums of the same assets on both sides; too few to ask who leads."""
     rows = _read(market, "SELECT * FROM marts.daily_spot_vs_perpetual")
-    assert set(rows["asset_group"]) == {"ALT", "BTC", "ETH"} and rows["utc_date"].nunique() == 7
+    assert set(rows["asset_group"]) == {"ALT", "BTC", "ETH"} and rows["utc_date"].nunique() == 6
     assert rows.filter(like="correlation").isna().all(axis=None)
     contracts = pd.read_parquet(market / "binance/um/klines_1d.parquet")
     spot = pd.read_parquet(market / "binance/spot/klines_1d.parquet")

@@ -19,7 +19,7 @@ traded as (
         utc_date,
         sum(volume_usd) as volume_usd,
         count(distinct exchange) as exchange_count
-    from {{ ref('int_spot_flows_converted') }}
+    from {{ ref('int_flow_days_summed') }}
     where volume_usd is not null
     group by utc_date
 ),

@@ -6,7 +6,8 @@ with looks as (
         'look' as depth_kind,
         books.utc_date,
         books.snapshot_at,
-        symbols.base_asset,
+        -- Looks are at pairs against USDT, also of exchanges whose listing is not followed.
+        coalesce(symbols.base_asset, nullif(regexp_extract(books.symbol, '^(.+?)-?USDT$', 1), '')) as base_asset,
         books.mid_price,
         books.bid_within_1_percent_quote,
         books.ask_within_1_percent_quote,
