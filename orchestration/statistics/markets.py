@@ -49,7 +49,12 @@ def table(columns: dict[str, np.ndarray], spreads: dict[str, np.ndarray], paths:
             rows += efficiency(str(group), returns) + memory(str(group), imbalance)
             rows += co_movement(str(group), imbalance, returns, paths) + toxicity(str(group), net, volume, paths)
     rows += tenths(*(np.ma.filled(values, np.nan) for values in spreads.values()))
-    return pa.Table.from_pylist([dict.fromkeys(SCHEMA.names) | row for row in rows], SCHEMA)
+    return pa.Table.from_pylist([dict.fromkeys(SCHEMA.names) | _known(row) for row in rows], SCHEMA)
+
+
+def _known(row: dict) -> dict:
+    """What cannot be computed (no variance, nothing left after a cut) is no number."""
+    return {k: None if isinstance(v, float) and not math.isfinite(v) else v for k, v in row.items()}
 
 
 def efficiency(scope: str, returns: np.ndarray) -> list[dict]:
