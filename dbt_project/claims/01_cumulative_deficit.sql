@@ -14,6 +14,7 @@ definitions as (
         flows.utc_date,
         count(*) as definition_count,
         count(*) filter (where flows.cumulative_net_taker_usd < 0) as negative_count,
+        count(distinct flows.cumulative_net_taker_usd) as figure_count,
         min(flows.cumulative_net_taker_usd) as lowest_usd,
         max(flows.cumulative_net_taker_usd) as highest_usd,
         any_value(flows.cumulative_net_taker_usd) filter (
@@ -42,9 +43,11 @@ select
     case
         when definitions.headline_usd is null then 'no complete window of 365 days'
         else format(
-            '{} of {} definitions are negative, from {:.2f} to {:.2f} billion dollars; {} symbols',
-            definitions.negative_count, definitions.definition_count, cast(definitions.lowest_usd as double) / 1e9,
-            cast(definitions.highest_usd as double) / 1e9, definitions.symbol_count
+            '{} of {} definitions ({} different figures) are negative, from {:.2f} to {:.2f} billion dollars; {} '
+            || 'symbols',
+            definitions.negative_count, definitions.definition_count, definitions.figure_count,
+            cast(definitions.lowest_usd as double) / 1e9, cast(definitions.highest_usd as double) / 1e9,
+            definitions.symbol_count
         )
     end as evidence
 from newest
