@@ -127,14 +127,17 @@ def measured(windows: Windows, stood: np.ndarray) -> dict:
     r = float(np.corrcoef(x, y)[0, 1])
     n = effective_count(x, y)
     row |= {"correlation_ratio": r, "effective_window_count": n}
-    if n > 3 and abs(r) < 1:
-        z, spread = atanh(r), 1 / sqrt(n - 3)
-        row |= {
-            "lower_ratio": tanh(z - NORMAL_975 * spread),
-            "upper_ratio": tanh(z + NORMAL_975 * spread),
-            "p_value": erfc(abs(z) / spread / sqrt(2)),
-        }
-    return row
+    low, high, p_value = fisher(r, n)
+    return row | {"lower_ratio": low, "upper_ratio": high, "p_value": p_value}
+
+
+def fisher(r: float, n: float) -> tuple[float | None, float | None, float | None]:
+    """95 % interval of a correlation over `n` independent pairs, and the two-sided p-value against 0; None where there
+    are too few pairs to tell."""
+    if n <= 3 or abs(r) >= 1:
+        return None, None, None
+    z, spread = atanh(r), 1 / sqrt(n - 3)
+    return tanh(z - NORMAL_975 * spread), tanh(z + NORMAL_975 * spread), erfc(abs(z) / spread / sqrt(2))
 
 
 def effective_count(x: np.ndarray, y: np.ndarray) -> float:

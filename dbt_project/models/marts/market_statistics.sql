@@ -1,4 +1,12 @@
-with drawn as (select * from {{ ref('int_market_statistics_drawn') }}),
+with drawn as (
+    select * from {{ ref('int_market_statistics_drawn') }}
+    union all
+    select * from {{ ref('int_rate_changes_studied') }}
+    union all
+    select * from {{ ref('int_recovery_months_shuffled') }}
+    union all
+    select * from {{ ref('int_dominance_flows_correlated') }}
+),
 
 stretch as (
     select
