@@ -40,8 +40,7 @@ select
         when alts.spot_first_correlation_ratio is null
             then format(
                 '{} days with spot and perpetuals, fewer than 60: no correlation; perpetual volume is {:.1f} times '
-                || 'spot '
-                || '({} altcoins), Bitcoin {:.1f} times',
+                || 'spot ({} altcoins), Bitcoin {:.1f} times',
                 found.day_count, found.alt_volume_ratio, found.asset_count, found.btc_volume_ratio
             )
         else concat_ws(
