@@ -15,14 +15,11 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import Any
 
 import pyarrow as pa
 
 from orchestration.settings import ROOT
-
-if TYPE_CHECKING:
-    import duckdb
 
 FOLDER = ROOT / "dbt_project" / "claims"
 VERDICTS = ("supported", "contradicted", "partly", "no data", "not comparable", "not measurable")
@@ -90,8 +87,9 @@ def read_claim(name: str, text: str) -> Claim:
     return Claim(f"C{int(matched[1])}", said["sentence"], said["unit"], said["rule"], sql)
 
 
-def evaluate(con: "duckdb.DuckDBPyConnection", claims: Sequence[Claim]) -> pa.Table:
-    """A row of `claims` for each: what its SQL returns on the marts that `con` finds without naming a schema.
+def evaluate(con: Any, claims: Sequence[Claim]) -> pa.Table:
+    """A row of `claims` for each: what its SQL returns on the marts that `con`, a connection, finds without
+    naming a schema.
     Raises ClaimError."""
     rows = []
     for claim in claims:

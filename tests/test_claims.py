@@ -154,6 +154,17 @@ def test_an_analyst_gets_what_the_register_says(register: dict[str, dict], publi
 
 
 @pytest.mark.recorded
+def test_where_nothing_is_stored_a_claim_says_what_it_lacks(published: Path):
+    with duckdb.connect(str(published), read_only=True) as con:
+        for (table,) in con.execute("SELECT table_name FROM duckdb_tables()").fetchall():
+            con.execute(f'CREATE TEMP TABLE "{table}" AS FROM marts.main."{table}" LIMIT 0')
+        rows = evaluate(con, read_claims()).to_pylist()
+    decided = {row["claim_id"] for row in rows if row["verdict"] in ("supported", "contradicted", "partly")}
+    assert decided == set()
+    assert {row["claim_id"] for row in rows if row["value"] is not None} == set()
+
+
+@pytest.mark.recorded
 def test_dbt_knows_every_table_that_a_claim_reads(published: Path):
     model = (recorded.ROOT / "dbt_project/models/intermediate/int_claims_judged.py").read_text()
     known = set(re.findall(r'dbt\.ref\("(\w+)"\)', model))

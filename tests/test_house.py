@@ -23,7 +23,7 @@ PACKAGE = ROOT / "orchestration"
 # A part may import the parts of the lower lines, never its own line or a higher one.
 LAYERS = [
     {"records", "settings"},
-    {"schema", "sources", "statistics", "trade_groups", "trade_numbers"},
+    {"claims", "schema", "sources", "statistics", "trade_groups", "trade_numbers"},
     {"archive", "plan", "expectations", "trade_text", "trade_ids", "trade_sums", "builder", "builder_worker"},
     {"reduce", "reduce_pages", "plan_files"},
     {"workers"},

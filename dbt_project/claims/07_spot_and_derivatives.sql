@@ -40,18 +40,22 @@ select
         when alts.spot_first_correlation_ratio is null
             then format(
                 '{} days with spot and perpetuals, fewer than 60: no correlation; perpetual volume is {:.1f} times '
-                || 'spot '
-                || '({} altcoins), Bitcoin {:.1f} times',
+                || 'spot ({} altcoins), Bitcoin {:.1f} times',
                 found.day_count, found.alt_volume_ratio, found.asset_count, found.btc_volume_ratio
             )
-        else format(
-            'spot first {:.2f} ({:.2f} to {:.2f}), perpetuals first {:.2f} ({:.2f} to {:.2f}), same day {:.2f}; n = '
-            || '{}; '
-            || 'perpetual volume is {:.1f} times spot; intervals take days for independent',
-            alts.spot_first_correlation_ratio, alts.spot_first_lower_ratio, alts.spot_first_upper_ratio,
-            alts.perpetual_first_correlation_ratio, alts.perpetual_first_lower_ratio,
-            alts.perpetual_first_upper_ratio, alts.same_day_correlation_ratio, alts.same_day_count,
-            alts.perpetual_spot_volume_ratio
+        else concat_ws(
+            '; ',
+            format(
+                'spot first {:.2f} ({:.2f} to {:.2f}), n = {} days', alts.spot_first_correlation_ratio,
+                alts.spot_first_lower_ratio, alts.spot_first_upper_ratio, alts.same_day_count
+            ),
+            format(
+                'perpetuals first {:.2f} ({:.2f} to {:.2f})', alts.perpetual_first_correlation_ratio,
+                alts.perpetual_first_lower_ratio, alts.perpetual_first_upper_ratio
+            ),
+            format('same day {:.2f}', alts.same_day_correlation_ratio),
+            format('perpetual volume is {:.1f} times spot', alts.perpetual_spot_volume_ratio),
+            'intervals take days for independent'
         )
     end as evidence
 from newest

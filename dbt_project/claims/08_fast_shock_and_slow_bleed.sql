@@ -92,9 +92,8 @@ select
             case
                 when shock.detector_count = 0 then 'no decline that began early in 2020'
                 else format(
-                    'early 2020: {} days or more, fast by {} of {} detectors, {:.0f} % of its days covered: cannot be '
-                    || 'judged '
-                    || 'below 95 %',
+                    'early 2020: {} days or more, fast by {} of {} detectors; {:.0f} % of its days covered, '
+                    || '95 % needed',
                     shock.shortest_days, shock.fast_count, shock.detector_count, 100 * shock.covered_share_ratio
                 )
             end

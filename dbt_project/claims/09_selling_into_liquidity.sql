@@ -38,12 +38,18 @@ select
     end as verdict,
     case
         when alts.down_ratio is null then 'less than a year of covered days'
-        else format(
-            'down days have {:.2f} points less imbalance than others ({:.2f} to {:.2f}), which is {:.2f} points more '
-            || 'taker '
-            || 'sells of volume, n = {} days; Bitcoin {:.2f}, Ether {:.2f}',
-            100 * alts.down_ratio, 100 * alts.low_ratio, 100 * alts.high_ratio, -50 * alts.down_ratio, alts.day_count,
-            100 * controls.btc_ratio, 100 * controls.eth_ratio
+        else concat_ws(
+            '; ',
+            format(
+                'down days have {:.2f} points less imbalance than others, which is {:.2f} points more taker sells',
+                -100 * alts.down_ratio, -50 * alts.down_ratio
+            ),
+            format(
+                '{:.2f} ({:.2f} to {:.2f}), n = {} days', 100 * alts.down_ratio, 100 * alts.low_ratio,
+                100 * alts.high_ratio, alts.day_count
+            ),
+            format('Bitcoin {:.2f}', 100 * controls.btc_ratio),
+            format('Ether {:.2f}', 100 * controls.eth_ratio)
         )
     end as evidence
 from alts

@@ -55,8 +55,7 @@ select
             ),
             format(
                 'on 2022-12-31 {:.1f} % of survivors, {:.1f} % with {} delisted at their last price, {:.1f} % with '
-                || 'these at '
-                || '-100 %',
+                || 'these at -100 %',
                 100 * breadth.survivor_ratio, 100 * breadth.last_price_ratio, breadth.delisted_count,
                 100 * breadth.total_loss_ratio
             ),

@@ -70,7 +70,7 @@ select
         else format(
             '{:.1f} % in {}, highest since 2020 and up to a year before {:.1f} % on {}; {} days compared',
             100 * newest.share_ratio, newest.definition_id, 100 * earlier.highest_ratio, earlier.highest_date,
-            newest.comparable_days
+            coalesce(newest.comparable_days, 0)
         )
     end as evidence
 from newest

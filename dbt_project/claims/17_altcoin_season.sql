@@ -24,7 +24,7 @@ select
     null as p_value,
     case
         when fifty.altseason_index is null then 'no data'
-        when fifty.altseason_index < 50 and coalesce(hundred.altseason_index, 0) < 50 then 'supported'
+        when fifty.altseason_index < 50 and hundred.altseason_index < 50 then 'supported'
         when fifty.altseason_index < 50 or hundred.altseason_index < 50 then 'partly'
         else 'contradicted'
     end as verdict,

@@ -33,12 +33,16 @@ months as (
 
 years as (
     select
-        avg(trade_count) filter (where asset_group = 'ALT' and year(utc_date) = 2021) as alt_2021_count,
+        case
+            when count(*) filter (where asset_group = 'ALT' and year(utc_date) = 2021) >= 300
+                then avg(trade_count) filter (where asset_group = 'ALT' and year(utc_date) = 2021)
+        end as alt_2021_count,
         sum(cast(volume_usd as double)) filter (where asset_group = 'ALT' and year(utc_date) = 2021)
         / nullif(sum(trade_count) filter (where asset_group = 'ALT' and year(utc_date) = 2021), 0) as alt_2021_usd,
         avg(trade_count) filter (where asset_group = 'ALT' and year(utc_date) = 2024) as alt_2024_count,
         avg(trade_count) filter (where asset_group = 'BTC' and year(utc_date) = 2021) as btc_2021_count
     from daily_retail_proxy
+    where coverage_ratio >= 0.5
 ),
 
 bitcoin as (
@@ -60,7 +64,7 @@ select
     end as verdict,
     case
         when alts.trade_count_365d_mean is null or years.alt_2021_count is null
-            then 'no covered year of trade counts, or none of 2021'
+            then 'no covered year of trade counts, or fewer than 300 covered days of 2021'
         else concat_ws(
             '; ',
             format(
