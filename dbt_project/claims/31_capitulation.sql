@@ -7,6 +7,7 @@
 with days as (
     select
         utc_date,
+        utc_date - date '1970-01-01' as epoch_days,
         max(case when definition_id = 'capitulation_d1' and is_active then 1 else 0 end) as is_d1,
         max(case when definition_id = 'capitulation_d2' and is_active then 1 else 0 end) as is_d2,
         max(case when definition_id = 'capitulation_d3' and is_active then 1 else 0 end) as is_d3
@@ -23,7 +24,7 @@ windows as (
         sum(is_d3) over days_90 as d3_days,
         count(*) over days_90 as day_count
     from days
-    window days_90 as (order by utc_date range between interval 89 days preceding and current row)
+    window days_90 as (order by epoch_days range between 89 preceding and current row)
 ),
 
 newest as (

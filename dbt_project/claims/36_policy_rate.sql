@@ -41,8 +41,8 @@ select
             then 'fewer than five changes of the rate in the covered stretch, or no rate is stored'
         else format(
             '{} changes against {} placebos: easing moves the imbalance by {:+.2f} points (p {:.3f}), the return of '
-            || 'six days is {:+.1f} % (p {:.3f}; Bitcoin {:+.1f} %, p {:.3f}), the move of eleven days {:.1f} % in size '
-            || '(p {:.3f})',
+            || 'six days is {:+.1f} % (p {:.3f}; Bitcoin {:+.1f} %, p {:.3f}), the move of eleven days {:.1f} % in '
+            || 'size (p {:.3f})',
             event_count, placebo_count, 100 * shift_ratio, shift_p, 100 * return_ratio, return_p,
             100 * btc_return_ratio, btc_return_p, 100 * size_ratio, size_p
         )

@@ -41,7 +41,7 @@ judged as (
 
 select
     lives.utc_date,
-    lives.ended_count as value,
+    case when lives.coin_count > 0 then lives.ended_count end as value,
     cast(null as double) as control_value,
     cast(null as double) as p_value,
     case

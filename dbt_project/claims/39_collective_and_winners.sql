@@ -105,7 +105,8 @@ select
                 )
             else format(
                 'since 2022 at most {:.2f} of the largest of 2021 without BTC, ETH and stablecoins (on {}), {:.2f} '
-                || 'without BTC and stablecoins, {:.2f} without BTC; on {} {:.2f}; Bitcoin {:.2f}; {} totals of {} in 2021',
+                || 'without BTC and stablecoins, {:.2f} without BTC; on {} {:.2f}; Bitcoin {:.2f}; {} totals of {} in '
+                || '2021',
                 judged.ex_btc_eth_stable_ratio, judged.largest_date, judged.ex_btc_stable_ratio, judged.ex_btc_ratio,
                 judged.utc_date, judged.newest_ratio, judged.btc_ratio, judged.day_count, judged.definition_id
             )

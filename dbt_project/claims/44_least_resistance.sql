@@ -39,7 +39,7 @@ closes as (
         flows.utc_date,
         newest.utc_date as newest_date,
         flows.close_price_usd <= min(flows.close_price_usd) over (
-            order by flows.utc_date range between interval 89 days preceding and current row
+            order by flows.utc_date - date '1970-01-01' range between 89 preceding and current row
         ) as is_low
     from newest
     inner join daily_asset_flows as flows

@@ -33,7 +33,7 @@ sums as (
     from daily_altcoin_flow as flows
     left join daily_market_dispersion as dispersions on flows.utc_date = dispersions.utc_date
     where flows.definition_id = 'rolling_365d.ex_btc_eth.all.all'
-    window days_244 as (order by flows.utc_date range between interval 243 days preceding and current row)
+    window days_244 as (order by flows.utc_date - date '1970-01-01' range between 243 preceding and current row)
 ),
 
 lowest as (

@@ -28,7 +28,7 @@ headline as (
 
 select
     headline.utc_date,
-    early.broad_days as value,
+    case when early.first_date is not null then early.broad_days end as value,
     cast(null as double) as control_value,
     cast(null as double) as p_value,
     case
