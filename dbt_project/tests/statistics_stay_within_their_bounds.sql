@@ -1,7 +1,7 @@
 -- Rows come back where a share, a correlation or a p-value is none, or where an interval is upside down.
 {%- set bounds = {
     'flow_null_tests': ['p_value between 0 and 1', 'null_p05_value <= null_p95_value'],
-    'market_statistics': ['p_value between 0 and 1', 'ci_low <= ci_high'],
+    'market_statistics': ['p_value between 0 and 1', 'ci_low <= ci_high', 'observation_count > 0'],
     'regime_backtest': [
         'positive_share_ratio between 0 and 1',
         'ci_low_ratio <= ci_high_ratio',

@@ -39,6 +39,7 @@ def model(dbt, session):
     dbt.ref("market_statistics")
     dbt.ref("phase_performance")
     dbt.ref("regime_backtest")
+    dbt.ref("regime_sweep")
     dbt.ref("survival_curves")
 
     # As on the published file, where the marts need no schema.
