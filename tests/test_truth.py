@@ -60,6 +60,11 @@ NO_FIGURES = {"run_info", "source_files", "published_headlines"}
 # By tests on the recorded market; daily_taker_estimates, empty where Binance is asked alone, by its own.
 # test_taker_estimates.py.
 VERIFIED_ELSEWHERE = {
+    "claims",
+    "external_readings",
+    "external_readings_compared",
+    "market_phases",
+    "phase_performance",
     "daily_taker_estimates",
     "asset_drawdowns",
     "asset_survival",

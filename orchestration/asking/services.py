@@ -20,9 +20,7 @@ def ask_service(
         scopes = ids if dataset.scopes is None else list(dataset.scopes)
         if dataset.scopes is None and not ids and unlisted:
             asking.lack(upstream, dataset.name, "every coin", asking.window, unlisted)
-        if dataset.catalog and asking.catalog:
-            has = set(asking.catalog["upstreams"].get(upstream, {}).get(dataset.catalog, scopes))
-            scopes = [scope for scope in scopes if scope in has]
+        scopes = [scope for scope in scopes if scope in served_scopes(dataset, scopes, asking.catalog)]
         total = asked + len(scopes) + len(datasets) - number - 1
         for scope in scopes:
             if asking.stop.is_set():
@@ -40,3 +38,10 @@ def ask_service(
             asked += 1
             asking.progress(upstream, asked, total)
         done(dataset.name)
+
+
+def served_scopes(dataset: Dataset, scopes: Sequence[str], catalog: dict | None) -> Sequence[str]:
+    """Of `scopes`, those that a sandbox serves; all where there is no sandbox, or where it does not say."""
+    if not dataset.catalog or not catalog:
+        return scopes
+    return catalog["upstreams"].get(dataset.upstream, {}).get(dataset.catalog, scopes)

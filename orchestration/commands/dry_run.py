@@ -14,6 +14,7 @@ from orchestration.asking.files import planned
 from orchestration.asking.pages import page_asks
 from orchestration.asking.series import followed as with_followed
 from orchestration.asking.series import series_asks
+from orchestration.asking.services import served_scopes
 from orchestration.commands import FAILED, LOCKED
 from orchestration.ingest import contracts_known, known_of
 from orchestration.settings import Settings
@@ -72,7 +73,7 @@ def show_plan(settings: Settings, start: date | None, end: date | None) -> int:
                 for name in followed_derivatives(settings):
                     tables = served(name, upstreams.catalog)
                     shares += _contracts(asking, name, tables, warehouse, None if start else settings.start)
-                shares += _services(settings)
+                shares += _services(settings, upstreams.catalog)
             finally:
                 http.close()
                 pool.close()
@@ -158,15 +159,17 @@ def _files(asking: Asking, name: str, flows: TradeFiles, listing: Listing, known
     return Share(name, "trade files", count, total, seconds, "; ".join(notes))
 
 
-def _services(settings: Settings) -> list[Share]:
+def _services(settings: Settings, catalog: dict | None) -> list[Share]:
     counts: dict[str, tuple[Host, int]] = {}
     for dataset in datasets_of(settings):
         host, count = counts.get(dataset.upstream, (dataset.host, 0))
         # The coins followed are known after the first answer; there are some twenty.
-        counts[dataset.upstream] = (host, count + (20 if dataset.scopes is None else len(dataset.scopes)))
+        scopes = 20 if dataset.scopes is None else len(served_scopes(dataset, dataset.scopes, catalog))
+        counts[dataset.upstream] = (host, count + scopes)
     return [
         Share(name, "order books" if name in EXCHANGES else "whole history", n, None, _seconds(host, n))
         for name, (host, n) in counts.items()
+        if n
     ]
 
 
