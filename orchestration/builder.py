@@ -46,14 +46,15 @@ class Builder:
             builder._spawn()
         return builder
 
-    def build(self, options: list[str]) -> Iterator[Finished]:
+    def build(self, options: list[str], same_models: bool = False) -> Iterator[Finished]:
         """`dbt build` with these options: yields what is finished as it comes. The warehouse is closed again
-        when the last one was taken. Raises BuildError where something failed."""
+        when the last one was taken. `same_models`: the tables were made by the project as it is, so that their rows
+        can be replaced. Raises BuildError where something failed."""
         process = self._spawn()
         assert process.stdin and process.stdout
         outcome: dict[str, Any] | None = None
         with contextlib.suppress(OSError):
-            process.stdin.write(json.dumps(options) + "\n")
+            process.stdin.write(json.dumps({"options": options, "same_models": same_models}) + "\n")
             process.stdin.flush()
             for line in process.stdout:
                 told = json.loads(line)

@@ -1,9 +1,9 @@
 """The child process that runs dbt: `python -m orchestration.builder_worker FOLDER`.
 
-It reads the project at once. One JSON line on stdin, a list of options, asks for `dbt build`; one JSON
-line on stdout tells of each node that is finished and a last one of the outcome:
+It reads the project at once. One JSON line on stdin asks for `dbt build`; one JSON line on stdout tells of each node
+that is finished and a last one of the outcome:
 
-    ["--exclude-resource-type", "test"]
+    {"options": ["--exclude-resource-type", "test"], "same_models": false}
     {"unique_id": "model.altflow.stg_runs", "status": "success", "seconds": 0.1}
     {"success": false, "message": "model.altflow.daily_symbol_flows: …"}
 
@@ -39,7 +39,7 @@ def main() -> None:
                 answers.write(json.dumps(told) + "\n")
                 answers.flush()
 
-        asked: queue.Queue[list[str]] = queue.Queue()
+        asked: queue.Queue[dict[str, Any]] = queue.Queue()
         threading.Thread(target=_listen, args=(asked,), daemon=True).start()
         try:
             outcome = _build(asked, answer)
@@ -52,13 +52,13 @@ def main() -> None:
     os._exit(0)
 
 
-def _listen(asked: "queue.Queue[list[str]]") -> None:
+def _listen(asked: "queue.Queue[dict[str, Any]]") -> None:
     for line in sys.stdin:
         asked.put(json.loads(line))
     os._exit(1)
 
 
-def _build(asked: "queue.Queue[list[str]]", answer: Callable[[dict[str, Any]], None]) -> dict[str, Any]:
+def _build(asked: "queue.Queue[dict[str, Any]]", answer: Callable[[dict[str, Any]], None]) -> dict[str, Any]:
     from dbt.adapters.duckdb.connections import DuckDBConnectionManager
     from dbt.cli.main import dbtRunner
 
@@ -75,9 +75,11 @@ def _build(asked: "queue.Queue[list[str]]", answer: Callable[[dict[str, Any]], N
         "--project-dir", str(PROJECT), "--profiles-dir", str(ROOT),
     ]  # fmt: skip
     parsed: Any = dbtRunner().invoke(["parse", *folders]).result
-    options = asked.get()
+    wanted = asked.get()
+    # The materialization of tables asks for it.
+    os.environ["ALTFLOW_SAME_MODELS"] = "yes" if wanted["same_models"] else "no"
     result = dbtRunner(manifest=parsed, callbacks=[hear]).invoke(
-        ["build", "--exclude-resource-type", "unit_test", *folders, *options]
+        ["build", "--exclude-resource-type", "unit_test", *folders, *wanted["options"]]
     )
     DuckDBConnectionManager.close_all_connections()
     return {"success": result.success, "message": "" if result.success else _what_failed(result)}

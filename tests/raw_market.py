@@ -40,9 +40,9 @@ ROWS = """
 """
 
 
-def build(data: Path, options: list[str]) -> None:
+def build(data: Path, options: list[str], same_models: bool = False) -> None:
     builder = Builder(Settings("sandbox", data))
-    assert list(builder.build(options))
+    assert list(builder.build(options, same_models))
 
 
 def execute(data: Path, *statements: str, **values: object) -> None:

@@ -67,10 +67,10 @@ def test_grown_by_days_it_is_the_same_as_built_from_nothing(built: Path, tmp_pat
     for statements in of_days:
         execute(grown, *statements)
         if not at_once:
-            build(grown, tables)
+            build(grown, tables, same_models=True)
     if not at_once:
         execute(grown, *of_all_days)
-    build(grown, tables)
+    build(grown, tables, same_models=True)
     shutil.copytree(grown, anew)
     build(anew, ["--full-refresh", *tables])
     different = differences(anew / "warehouse.duckdb", grown / "warehouse.duckdb", schemas=SCHEMAS)
@@ -88,7 +88,7 @@ def test_only_the_days_that_changed_are_built(built: Path, tmp_path: Path):
         # Rows that a build would not write show whether it touched them.
         "UPDATE intermediate.int_spot_flows_converted SET trade_count = 99",
     )
-    build(tmp_path, TABLES)
+    build(tmp_path, TABLES, same_models=True)
     with duckdb.connect(str(tmp_path / "warehouse.duckdb")) as con:
         touched = con.execute(
             "SELECT DISTINCT utc_date FROM intermediate.int_spot_flows_converted WHERE trade_count <> 99"
@@ -109,13 +109,13 @@ def test_what_a_build_that_ended_early_has_begun_is_built_once_more(built: Path,
         "ALTER TABLE intermediate.int_panel_days_summed RENAME COLUMN window_net_taker_usd TO broken",
     )
     with pytest.raises(BuildError, match="int_panel_days_summed"):
-        build(tmp_path, TABLES)
+        build(tmp_path, TABLES, same_models=True)
     execute(
         tmp_path,
         "ALTER TABLE intermediate.int_panel_days_summed RENAME COLUMN broken TO window_net_taker_usd",
         "DELETE FROM raw.spot_flows WHERE symbol = 'SOLBTC' AND utc_date = '2024-12-24'",
         "UPDATE raw.runs SET run_id = 'third'",
     )
-    build(tmp_path, TABLES)
+    build(tmp_path, TABLES, same_models=True)
     different = differences(built / "warehouse.duckdb", tmp_path / "warehouse.duckdb", schemas=SCHEMAS)
     assert [line for line in different if "int_days_" not in line and "run_selected" not in line] == []

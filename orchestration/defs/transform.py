@@ -109,7 +109,7 @@ def _build(context: dg.AssetExecutionContext, run: Run, manifest: Mapping) -> Ev
     run.warehouse.note_build(None)
     if built and built.models == models:
         tables = ["--exclude-resource-type", "test", "seed", "unit_test", "--exclude", "config.materialized:view"]
-        yield from _with_unchanged(_dbt(run, manifest, tables), manifest, built.run_id)
+        yield from _with_unchanged(_dbt(run, manifest, tables, same_models=True), manifest, built.run_id)
     else:
         yield from _dbt(run, manifest, WHOLE)
     run.warehouse.note_build(Build(data, models, run.run_id))
@@ -151,14 +151,14 @@ def _project_version() -> str:
     return digest.hexdigest()
 
 
-def _dbt(run: Run, manifest: Mapping, options: list[str]) -> Events:
+def _dbt(run: Run, manifest: Mapping, options: list[str], same_models: bool = False) -> Events:
     """One `dbt build`; yields its asset events as they come."""
     run.warehouse.release()
     names = {unique_id: key for key, unique_id in _assets(manifest).items()}
     nodes = sum(node["resource_type"] in BUILT for node in manifest["nodes"].values()) if options == WHOLE else 0
     done = 0
     try:
-        for finished in run.builder.build(options):
+        for finished in run.builder.build(options, same_models):
             done += 1
             run.progress("dbt", done, max(nodes, done + 1))
             if finished.unique_id in names and finished.status == "success":
