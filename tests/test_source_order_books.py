@@ -82,6 +82,7 @@ def test_three_exchanges_three_shapes():
         ({"bids": [], "asks": ASKS}, "two sides"),
         ({"bids": BIDS}, "no order book"),
         ({"bids": [["101", "1"]], "asks": [["100", "1"]]}, "a bid at 101 and an ask at 100"),
+        ({"bids": [["100", "1"], ["100", "1"]], "asks": [["101", "1"]]}, "a price stands twice among the bids"),
         ({"bids": [["NaN", "1"]], "asks": ASKS}, "no price and no size"),
         ({"bids": [["x", "1"]], "asks": ASKS}, "no order book"),
         ({"bids": [["99", "-1"]], "asks": ASKS}, "no price and no size"),

@@ -99,6 +99,9 @@ def _summed(body: Body, bids: list, asks: list, at: datetime) -> Parsed:
     sides = {"bid": _levels(bids), "ask": _levels(asks)}
     if not all(sides.values()):
         raise SourceError(f"{body.url}: no order book with two sides", content=body.content)
+    for side, levels in sides.items():
+        if len({price for price, _ in levels}) < len(levels):
+            raise SourceError(f"{body.url}: a price stands twice among the {side}s", content=body.content)
     best_bid, best_ask = max(price for price, _ in sides["bid"]), min(price for price, _ in sides["ask"])
     if best_bid >= best_ask:
         raise SourceError(f"{body.url}: a bid at {best_bid} and an ask at {best_ask}", content=body.content)
