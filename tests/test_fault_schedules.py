@@ -2,7 +2,7 @@
 one makes it good.
 
 A schedule is a few rules with a seed of their own. Each is loaded into an empty folder, then the faults are lifted and
-the same folder is loaded again: that must equal a folder which never saw a fault. `make test` takes eight
+the same folder is loaded again: that must equal a folder which never saw a fault. `make test` takes four
 schedules; `make storm` takes two hundred, and whole commands in a storm of every kind.
 """
 
@@ -263,9 +263,9 @@ def schedules(count: int):
     )
 
 
-@schedules(8)
+@schedules(4)
 @given(SCHEDULES)
-def test_eight_schedules(url, validator, clean, tmp_path_factory, schedule) -> None:
+def test_four_schedules(url, validator, clean, tmp_path_factory, schedule) -> None:
     rules, seed = schedule
     check_schedule(rules, seed, url, validator, clean, tmp_path_factory.mktemp("data"))
 
