@@ -79,8 +79,12 @@ def run_resource(
             start = max(start, settings.start)
         chosen = dagster_run.asset_selection
         tables = {table for table in RECORDS if not chosen or dg.AssetKey(["raw", table]) in chosen}
-        exchanges = exchanges_in(chosen) if chosen else None
-        tables |= {"spot_flows"} if exchanges else set()
+        exchanges = (exchanges_in(chosen) or None) if chosen else None
+        if exchanges:
+            tables |= {"spot_flows"}
+        elif chosen:
+            # What gathers the flows of all exchanges asks nobody; listings and estimates are asked of all.
+            tables -= {"spot_flows", "spot_trade_sizes"}
         with open_run(
             settings,
             dagster_run.run_id,
