@@ -36,7 +36,7 @@ check: setup  ## ruff, pyright, sqlfluff
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/pyright
-	$(BIN)/sqlfluff lint --disable-progress-bar dbt_project
+	$(BIN)/sqlfluff lint --disable-progress-bar --processes 2 dbt_project
 
 ui: setup  ## Dagster's UI and daemon, schedules on
 	@$(BIN)/python -m orchestration ui $(ARGS)
