@@ -89,8 +89,7 @@ def read_claim(name: str, text: str) -> Claim:
 
 def evaluate(con: Any, claims: Sequence[Claim]) -> pa.Table:
     """A row of `claims` for each: what its SQL returns on the marts that `con`, a connection, finds without
-    naming a schema.
-    Raises ClaimError."""
+    naming a schema. Raises ClaimError."""
     rows = []
     for claim in claims:
         result = con.execute(claim.sql)

@@ -454,3 +454,16 @@ def test_ci_runs_the_tests_last():
 def test_the_manifest_is_there_before_any_test():
     manifest = json.loads((ROOT / "dbt_project" / "target" / "manifest.json").read_text())
     assert manifest["metadata"]["project_name"] == "altflow"
+
+
+def test_every_incremental_model_is_waited_for_and_says_how_far_it_reaches():
+    """int_days_built is written last: a model that it does not wait for would lose days of a build that failed."""
+    models = ROOT / "dbt_project" / "models"
+    waited_for = set(re.findall(r"'(\w+)'", (models / "intermediate" / "int_days_built.sql").read_text()))
+    texts = {path.stem: path.read_text() for path in models.rglob("*") if path.suffix in (".sql", ".py")}
+    incremental = {name: text for name, text in texts.items() if 'materialized="incremental"' in text}
+    assert len(incremental) > 10 and incremental.keys() <= waited_for
+    for name, text in incremental.items():
+        reach = re.search(r'"reach_days": (\d+)', text)
+        reaches = {int(days or 0) for days in re.findall(r"(?<!_)days_changed\((\d*)\)", text)}
+        assert not reaches or max(reaches) == (int(reach[1]) if reach else 0), name

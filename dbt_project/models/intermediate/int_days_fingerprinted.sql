@@ -90,15 +90,18 @@ known as (
     from steps
 ),
 
+-- Listed days have rows in some marts where nothing is expected, too.
 days as (
     select cast(unnest(generate_series(min(first_date), max(end_date) - 1, interval 1 day)) as date) as utc_date
     from pieces
+    union
+    select utc_date from {{ ref('int_days_listed') }}
 )
 
 select
     days.utc_date,
     coalesce(flow_days.flows_fingerprint, 0) as flows_fingerprint,
-    known.symbols_fingerprint
+    coalesce(known.symbols_fingerprint, 0) as symbols_fingerprint
 from days
-asof inner join known on days.utc_date >= known.utc_date
+asof left join known on days.utc_date >= known.utc_date
 left join flow_days on days.utc_date = flow_days.utc_date
