@@ -11,6 +11,7 @@ The map, in the order in which data flows:
     builder        dbt, in a process of its own
     statistics/    what SQL should not do: bootstraps, regressions; called by dbt's Python models
     publish        the snapshot that analysts read, swapped atomically
+    alerts         what somebody should be told, once; webhook posts it
     defs/          everything Dagster: assets, checks, job, schedule
     definitions    the door that Dagster opens
     sandbox/       a stand-in for all upstreams on loopback

@@ -42,7 +42,7 @@ def build(
         asset_checks=[mart_checks()],
         jobs=[job],
         schedules=[daily_schedule(job, load_settings)],
-        sensors=[dead_run_sensor()],
+        sensors=[dead_run_sensor(load_settings)],
         resources={"run": run_resource(load_settings, lock, companions, progress)},
         executor=dg.in_process_executor,
     )

@@ -5,8 +5,10 @@ from collections.abc import Callable, Iterator
 
 import dagster as dg
 
+from orchestration import alerts
 from orchestration.asking.context import Progress
 from orchestration.defs import window
+from orchestration.defs.failures import tell_how_it_ended
 from orchestration.defs.raw import exchanges_in
 from orchestration.records import RECORDS
 from orchestration.run import SCHEDULED_WAIT_SECONDS, Companions, Run, open_run
@@ -29,6 +31,15 @@ def fail_dead_runs(instance: dg.DagsterInstance, own_run_id: str | None = None) 
         if run.run_id != own_run_id and pid and not _is_alive(pid):
             instance.report_run_failed(run, "its process ended without a word (killed or powered off)")
             dead.append(run.run_id)
+    return dead
+
+
+def close_dead_runs(instance: dg.DagsterInstance, settings: Settings, own_run_id: str | None = None) -> list[str]:
+    """`fail_dead_runs`, noted as an alert. It is sent when this run has ended, or by whoever sends next."""
+    dead = fail_dead_runs(instance, own_run_id)
+    if dead:
+        with alerts.never_in_the_way():
+            alerts.record(settings, [alerts.killed(dead)], run_id=dead[0])
     return dead
 
 
@@ -85,20 +96,26 @@ def run_resource(
         elif chosen:
             # What gathers the flows of all exchanges asks nobody; listings and estimates are asked of all.
             tables -= {"spot_flows", "spot_trade_sizes"}
-        with open_run(
-            settings,
-            dagster_run.run_id,
-            tables,
-            start,
-            end,
-            exchanges=exchanges,
-            lock=lock,
-            companions=companions,
-            wait_seconds=SCHEDULED_WAIT_SECONDS,
-            progress=progress,
-            is_start_named=is_start_named,
-            on_lock=lambda: fail_dead_runs(instance, dagster_run.run_id),
-        ) as opened:
-            yield opened
+        try:
+            with open_run(
+                settings,
+                dagster_run.run_id,
+                tables,
+                start,
+                end,
+                exchanges=exchanges,
+                lock=lock,
+                companions=companions,
+                wait_seconds=SCHEDULED_WAIT_SECONDS,
+                progress=progress,
+                is_start_named=is_start_named,
+                on_lock=lambda: close_dead_runs(instance, settings, dagster_run.run_id),
+            ) as opened:
+                yield opened
+        except Exception as error:
+            # It could not begin, or not be closed: no step says so.
+            alerts.tell_of_run(settings, [alerts.failed_at_start(str(error))], dagster_run.run_id)
+            raise
+        tell_how_it_ended(instance, settings, dagster_run.run_id)
 
     return run
