@@ -79,7 +79,7 @@ def _run(settings: Settings, lock: Lock, start: date | None, end: date | None, q
             result = _execute(settings, lock, companions, progress, first, last, start)
     finally:
         companions.close()
-    from orchestration.commands.summary import summary
+    from orchestration.commands.summary import brief, summary
     from orchestration.defs.failures import failures
 
     if status.published_run(settings) != result.run_id:
@@ -90,7 +90,7 @@ def _run(settings: Settings, lock: Lock, start: date | None, end: date | None, q
         for line in summary(settings, only_gaps=True):
             print(line, file=sys.stderr)
         return FAILED
-    for line in summary(settings):
+    for line in [*summary(settings), brief(settings, result)]:
         print(line)
     return GAPS if status.read(settings).get("gaps") else 0
 

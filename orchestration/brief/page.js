@@ -1,0 +1,239 @@
+"use strict";
+(() => {
+  const root = document.documentElement;
+  const $ = (selector, within = document) => within.querySelector(selector);
+  const $$ = (selector, within = document) => [...within.querySelectorAll(selector)];
+  const DAY = 86400000;
+
+  // --- numbers, as numbers.py writes them
+  const MINUS = "\u2212", SPACE = "\u00a0";
+  const sign = (value) => (value < 0 ? MINUS : "");
+  const known = (value) => value !== null && value !== undefined && Number.isFinite(+value);
+  const usd = (value, digits = null) => {
+    if (!known(value)) return "no data";
+    const size = Math.abs(value);
+    for (const [unit, name] of [[1e12, "T"], [1e9, "B"], [1e6, "M"], [1e3, "k"]]) {
+      if (size >= unit * 0.99995) {
+        const scaled = size / unit;
+        const text = digits === null ? scaled.toFixed(scaled < 99.995 ? 2 : 1) : String(+scaled.toPrecision(digits));
+        return `${sign(value)}$${text}${SPACE}${name}`;
+      }
+    }
+    return size === 0 ? "$0" : `${sign(value)}$${+size.toPrecision(4)}`;
+  };
+  const percent = (value) => (known(value) ? `${sign(value)}${+(100 * Math.abs(value)).toPrecision(4)}${SPACE}%` : "no data");
+  const plain = (value) => {
+    if (!known(value)) return "no data";
+    const size = Math.abs(value);
+    return sign(value) + (size >= 1000 ? Math.round(size).toLocaleString("en-US") : +size.toPrecision(4));
+  };
+  const writes = { usd, percent, number: plain, count: plain };
+
+  // --- light and dark
+  const themeButton = $("#theme");
+  const isDark = () => root.dataset.theme
+    ? root.dataset.theme === "dark" : matchMedia("(prefers-color-scheme: dark)").matches;
+  const remember = (theme) => { try { localStorage.setItem("altflow-theme", theme); } catch { /* file: may forbid it */ } };
+  try { const kept = localStorage.getItem("altflow-theme"); if (kept) root.dataset.theme = kept; } catch { /* as above */ }
+  const showTheme = () => {
+    themeButton.textContent = isDark() ? "Light theme" : "Dark theme";
+    themeButton.setAttribute("aria-pressed", String(isDark()));
+  };
+  showTheme();
+
+  // --- charts
+  const charts = JSON.parse($("#chart-data").textContent);
+  const phases = JSON.parse($("#phase-data").textContent);
+  const unpacked = (column) => {
+    if (Array.isArray(column)) return column;
+    if (column.days) return column.days.map((day) => (day === null ? null : day * DAY));
+    return Array.from({ length: column.count }, (_, i) => (column.first + i * column.step) * DAY);
+  };
+  const rowsOf = (columns) => {
+    const names = Object.keys(columns), values = names.map((name) => unpacked(columns[name]));
+    return values[0].map((_, i) => Object.fromEntries(names.map((name, j) => [name, values[j][i]])));
+  };
+  const colors = () => {
+    const style = getComputedStyle(root);
+    return (name) => style.getPropertyValue(`--${/^\d$/.test(name) ? "c" : ""}${name}`).trim();
+  };
+  const colored = (part, color) => {
+    if (typeof part === "string") return part.startsWith("@") ? color(part.slice(1)) : part;
+    if (Array.isArray(part)) return part.map((each) => colored(each, color));
+    if (part && typeof part === "object")
+      return Object.fromEntries(Object.entries(part).map(([key, each]) => [key, colored(each, color)]));
+    return part;
+  };
+  const config = (color) => ({
+    background: null, font: getComputedStyle(document.body).getPropertyValue("--sans"),
+    customFormatTypes: true, view: { stroke: null },
+    axis: {
+      labelColor: color("soft"), titleColor: color("soft"), gridColor: color("grid"), domainColor: color("line"),
+      tickColor: color("line"), labelFontSize: 12, titleFontSize: 12, labelFont: "system-ui, sans-serif", gridDash: [],
+    },
+    axisX: { grid: false }, axisY: { domain: false, ticks: false, labelPadding: 6 },
+    text: { font: "system-ui, sans-serif" }, legend: { labelColor: color("soft"), titleColor: color("soft"), orient: "top", title: null },
+  });
+  const states = new Map();
+
+  const specOf = (id) => {
+    const { chart, rows } = states.get(id), state = states.get(id);
+    const color = colors();
+    const spec = colored(structuredClone(chart.spec), color);
+    spec.config = config(color);
+    spec.datasets = { table: rows };
+    if (chart.isDaily) {
+      const days = rows.map((row) => row.utc_date).filter((day) => day !== null);
+      const last = Math.max(...days), first = Math.min(...days);
+      const from = state.years ? Math.max(first, last - state.years * 365.25 * DAY) : first;
+      if (last - from < 2 * 365 * DAY) Object.assign(spec.encoding.x.axis, { format: "%b %Y", tickCount: 5 });
+      // One layer says the domain; said in all of them, Vega-Lite would warn of conflicts.
+      const layer = spec.layer.find((each) => each.params?.some((param) => param.name === "zoom"));
+      layer.encoding.x = { ...spec.encoding.x, ...layer.encoding.x, scale: { type: "utc", domain: [from, last] } };
+      spec.datasets.phases = phases
+        .map(([phase, begin, end, about], i) => ({ phase: `${phase}: ${about}`, first: Math.max(begin * DAY, first), last: Math.min(end * DAY, last), shade: i % 2 ? 0.13 : 0.03 }))
+        .filter((each) => each.first < each.last);
+    }
+    if (state.isLog) for (const layer of spec.layer) {
+      if (layer.encoding && layer.encoding.y && layer.encoding.y.scale) layer.encoding.y.scale = { type: "log" };
+    }
+    return spec;
+  };
+  const draw = async (id) => {
+    const state = states.get(id);
+    if (state.view) state.view.finalize();
+    const plot = $(".plot", state.figure);
+    const embedded = await vegaEmbed(plot, specOf(id), {
+      mode: "vega-lite", ast: true, renderer: "svg", actions: false, defaultStyle: false,
+      tooltip: { disableDefaultStyle: true, theme: "altflow" },
+      expressionFunctions: { usd: (value) => usd(value), usdshort: (value) => usd(value, 3), percent, plain },
+    });
+    state.view = embedded.view;
+    if (state.off.size) await applyOff(state);
+    state.figure.dataset.rendered = "true";
+  };
+  const applyOff = (state) => state.view.signal("off", [...state.off]).runAsync();
+
+  for (const figure of $$("figure.chart")) {
+    const id = figure.dataset.chart;
+    if (!charts[id]) continue;
+    const { chart, columns } = charts[id];
+    states.set(id, { figure, chart, rows: rowsOf(columns), off: new Set(), years: 0, isLog: false, view: null });
+  }
+  const drawAll = async () => {
+    for (const id of states.keys()) {
+      try { await draw(id); } catch (error) {
+        const figure = states.get(id).figure;
+        figure.dataset.rendered = "failed";
+        $(".plot", figure).textContent = `This chart could not be drawn: ${error.message}. Its data stand in the table.`;
+        console.error(id, error);
+      }
+      await new Promise((resolve) => setTimeout(resolve));   // the page stays usable while charts are drawn
+    }
+  };
+  window.altflowReady = drawAll();
+  const redraw = () => { showTheme(); window.altflowReady = window.altflowReady.then(drawAll); };
+  themeButton.addEventListener("click", () => { root.dataset.theme = isDark() ? "light" : "dark"; remember(root.dataset.theme); redraw(); });
+  matchMedia("(prefers-color-scheme: dark)").addEventListener("change", redraw);
+
+  const dataTable = (id) => {
+    const { chart, rows, figure } = states.get(id);
+    const labels = Object.fromEntries(chart.series.map(([column, label]) => [column, label]));
+    const names = Object.keys(rows[0]);
+    const table = document.createElement("table"), head = table.createTHead().insertRow(), body = table.createTBody();
+    table.createCaption().textContent = $("h3", figure).textContent;
+    table.caption.className = "visually-hidden";
+    for (const name of names) {
+      const cell = document.createElement("th");
+      cell.scope = "col";
+      cell.textContent = labels[name] || (name === "utc_date" ? "UTC day" : name.replaceAll("_", " "));
+      head.append(cell);
+    }
+    for (const row of chart.isDaily ? rows.toReversed() : rows) {
+      const line = body.insertRow();
+      names.forEach((name, i) => {
+        const value = row[name], cell = i ? line.insertCell() : line.appendChild(document.createElement("th"));
+        if (!i) cell.scope = "row";
+        if (name.endsWith("_date")) cell.textContent = value === null ? "no data" : new Date(value).toISOString().slice(0, 10);
+        else if (typeof value === "number") { cell.textContent = (labels[name] ? writes[chart.format] || plain : plain)(value); cell.className = "number"; }
+        else { const text = document.createElement("bdi"); text.textContent = value ?? "no data"; cell.append(text); }
+      });
+    }
+    return table;
+  };
+
+  // --- what is clicked
+  const toggle = (button) => {
+    const panel = document.getElementById(button.getAttribute("aria-controls"));
+    panel.hidden = !panel.hidden;
+    button.setAttribute("aria-expanded", String(!panel.hidden));
+    return panel;
+  };
+  const copy = async (button) => {
+    const text = $(`#${button.dataset.copies} code`).textContent;
+    try { await navigator.clipboard.writeText(text); } catch {
+      const area = document.createElement("textarea");   // file: pages have no clipboard in some browsers
+      area.value = text; document.body.append(area); area.select(); document.execCommand("copy"); area.remove();
+    }
+    button.textContent = "Copied";
+    setTimeout(() => { button.textContent = "Copy SQL"; }, 2000);
+  };
+  document.addEventListener("click", (event) => {
+    const button = event.target.closest("button");
+    if (!button) return;
+    const figure = button.closest("figure.chart"), state = figure && states.get(figure.dataset.chart);
+    if (button.matches(".show-sql")) toggle(button);
+    else if (button.matches(".copy")) copy(button);
+    else if (button.matches(".show-data")) {
+      const panel = toggle(button);
+      if (!panel.firstChild) { panel.tabIndex = 0; panel.setAttribute("role", "region"); panel.setAttribute("aria-label", `Data of ${$("h3", figure).textContent}`); panel.append(dataTable(figure.dataset.chart)); }
+    } else if (button.matches(".log") && state) {
+      state.isLog = !state.isLog; button.setAttribute("aria-pressed", String(state.isLog)); draw(figure.dataset.chart);
+    } else if (button.dataset.years && state) {
+      state.years = +button.dataset.years;
+      for (const each of $$("[data-years]", figure)) each.setAttribute("aria-pressed", String(each === button));
+      draw(figure.dataset.chart);
+    } else if (button.dataset.series && state) {
+      const isOff = state.off.has(button.dataset.series);
+      if (isOff) state.off.delete(button.dataset.series); else state.off.add(button.dataset.series);
+      button.setAttribute("aria-pressed", String(isOff));
+      if (state.view) applyOff(state);
+    } else if (button.dataset.verdict) {
+      for (const each of $$("[data-verdict]", button.parentElement)) each.setAttribute("aria-pressed", String(each === button));
+      for (const claim of $$(".register")) claim.hidden = button.dataset.verdict !== "all" && claim.dataset.verdictOf !== button.dataset.verdict;
+    } else if (button.closest("table.sortable th")) sort(button.closest("th"));
+  });
+
+  // --- tables
+  const sort = (head) => {
+    const table = head.closest("table"), at = [...head.parentElement.children].indexOf(head);
+    const isUp = head.getAttribute("aria-sort") === "descending";
+    for (const each of head.parentElement.children) each.setAttribute("aria-sort", "none");
+    head.setAttribute("aria-sort", isUp ? "ascending" : "descending");
+    const key = (row) => { const cell = row.cells[at]; return "value" in cell.dataset ? (cell.dataset.value === "" ? null : +cell.dataset.value) : cell.textContent.trim(); };
+    const order = (a, b) => (typeof a === "number" && typeof b === "number" ? a - b : String(a).localeCompare(String(b)));
+    const rows = [...table.tBodies[0].rows].map((row) => [key(row), row]);
+    rows.sort(([a], [b]) => (a === null) - (b === null) || (isUp ? order(a, b) : order(b, a)));   // what is not known comes last
+    table.tBodies[0].append(...rows.map(([, row]) => row));
+  };
+  for (const input of $$("input[data-filters]")) input.addEventListener("input", () => {
+    const wanted = input.value.trim().toLowerCase();
+    let count = 0;
+    for (const row of document.getElementById(input.dataset.filters).tBodies[0].rows) {
+      row.hidden = !row.textContent.toLowerCase().includes(wanted);
+      count += !row.hidden;
+    }
+    $(".count", input.closest(".filter")).textContent = `${count} rows`;
+  });
+
+  // --- where one is
+  const links = new Map($$(".contents a").map((link) => [link.getAttribute("href").slice(1), link]));
+  const watch = new IntersectionObserver((entries) => {
+    for (const entry of entries) if (entry.isIntersecting) {
+      for (const link of links.values()) link.removeAttribute("aria-current");
+      links.get(entry.target.id)?.setAttribute("aria-current", "true");
+    }
+  }, { rootMargin: "-10% 0px -80% 0px" });
+  for (const section of $$("main > section")) watch.observe(section);
+  addEventListener("hashchange", () => { const claim = location.hash.length > 1 && document.getElementById(location.hash.slice(1)); if (claim && claim.hidden) claim.hidden = false; });
+})();
