@@ -109,6 +109,7 @@
       expressionFunctions: { usd: (value) => usd(value), usdshort: (value) => usd(value, 3), percent, plain },
     });
     state.view = embedded.view;
+    $("svg", plot).setAttribute("aria-hidden", "true");   // the plot is one image with a text; its marks have none
     if (state.off.size) await applyOff(state);
     state.figure.dataset.rendered = "true";
   };
