@@ -8,8 +8,6 @@ from orchestration.brief.parts import Chart, Series
 
 WEEKLY = "Weekly points, five digits; the query gives what is drawn."
 DAILY = "Daily points, five digits."
-ROUNDED = "Five digits."
-AXES = {"usd": "usd", "percent": "percent", "percent1": "percent", "number": "plain", "count": "plain"}
 
 PHASES = {
     "data": {"name": "phases"},
@@ -52,7 +50,8 @@ def lines(
     domain: list | None = None,
     readings: bool = False,
 ) -> Chart:
-    """Lines (or stacked areas) of columns over utc_date, with a rule that tells all values under the pointer.
+    """Lines (or stacked areas) of columns over utc_date. page.js moves a rule to the day under the pointer (`at`),
+    tells its values and hides series (`off`): Vega-Lite's own way lays a cell over every point and takes seconds.
 
     `band`: columns of a lower and an upper bound. `domain`: of the y axis. `readings`: a column `reading` as points."""
     columns = [each.column for each in series]
@@ -94,31 +93,16 @@ def lines(
                 "encoding": {"y": {"field": "reading", "type": "quantitative"}},
             }
         )
-    tips = [{"field": each.column, "title": each.label, "type": "quantitative", **_format(form)} for each in series]
     layers.append(
         {
-            "mark": {"type": "rule", "color": "@ink", "strokeWidth": 1},
-            "params": [
-                {
-                    "name": "hover",
-                    "select": {
-                        "type": "point",
-                        "fields": ["utc_date"],
-                        "nearest": True,
-                        "on": "pointermove",
-                        "clear": "pointerout",
-                    },
-                }
-            ],
-            "encoding": {
-                "opacity": {"condition": {"param": "hover", "empty": False, "value": 0.6}, "value": 0},
-                "tooltip": [{"field": "utc_date", "type": "temporal", "title": "UTC day", "format": "%Y-%m-%d"}, *tips],
-            },
+            "transform": [{"filter": "time(datum.utc_date) == at"}],
+            "mark": {"type": "rule", "color": "@ink", "strokeWidth": 1, "opacity": 0.6, "clip": True},
+            "encoding": {},
         }
     )
     spec = _spec(
         {
-            "params": [{"name": "off", "value": []}],
+            "params": [{"name": "off", "value": []}, {"name": "at", "value": 0}],
             "encoding": {
                 "x": {
                     "field": "utc_date",
@@ -248,12 +232,13 @@ def intervals(
 
 
 def heat_map(
-    chart_id: str, title: str, sql: str, about: str, *, x: str, y: str, value: str, shade: str, unit: str, note: str
-) -> Chart:
-    """Cells of `value` in dollars, shaded by the ratio `shade` around zero."""
+    chart_id: str, title: str, sql: str, about: str, *, x: str, y: str, value: str, ratio: str, shade: str,
+    unit: str, note: str,
+) -> Chart:  # fmt: skip
+    """Cells of `value` in dollars, shaded by `shade` from -1 to 1; `ratio` is told under the pointer."""
     place = {
         "x": {"field": x, "type": "nominal", "sort": None, "title": None, "axis": {"labelAngle": 0, "orient": "top"}},
-        "y": {"field": y, "type": "nominal", "sort": None, "title": None, "axis": {"labelLimit": 170}},
+        "y": {"field": y, "type": "nominal", "sort": None, "title": None, "axis": {"labelLimit": 240}},
     }
     spec = _spec(
         {
@@ -265,26 +250,26 @@ def heat_map(
                         "color": {
                             "field": shade,
                             "type": "quantitative",
-                            "scale": {"range": ["@sold", "@paper", "@bought"], "domainMid": 0, "interpolate": "rgb"},
+                            "scale": {"domain": [-1, 0, 1], "range": ["@sold", "@paper", "@bought"]},
                             "legend": None,
                         },
                         "tooltip": [
                             {"field": y, "title": "variant"},
                             {"field": x, "title": "window"},
                             {"field": value, "title": "net taker flow", "type": "quantitative", **_format("usd")},
-                            {"field": shade, "title": "of volume", "type": "quantitative", **_format("percent")},
+                            {"field": ratio, "title": "of volume", "type": "quantitative", **_format("percent")},
                         ],
                     },
                 },
                 {
                     "mark": {"type": "text", "fontSize": 11, "color": "@ink"},
-                    "encoding": {"text": {"field": value, "type": "quantitative", **_format("usd_short")}},
+                    "encoding": {"text": {"field": value, "type": "quantitative", **_format("usdcell")}},
                 },
             ],
         },
         {"step": 30},
     )
-    return Chart(chart_id, title, sql, spec, about, unit, note, (), "usd", False)
+    return Chart(chart_id, title, sql, spec, about, unit, note, (), "usd", False, is_wide=True)
 
 
 def _spec(body: dict, height: int | dict) -> dict:
@@ -292,18 +277,15 @@ def _spec(body: dict, height: int | dict) -> dict:
         "data": {"name": "table"},
         "width": "container",
         "height": height,
-        "autosize": {"type": "fit-x", "contains": "padding"},
         **body,
     }
 
 
 def _format(form: str) -> dict:
     """Numbers as numbers.py writes them, by functions that page.js registers."""
-    return {
-        "format": "",
-        "formatType": {"usd": "usd", "usd_short": "usdshort", "percent": "percent"}.get(form, "plain"),
-    }
+    registered = {"usd", "usdtick", "usdcell", "percent"}
+    return {"format": "", "formatType": form if form in registered else "plain"}
 
 
 def _axis(form: str) -> dict:
-    return {"tickCount": 5, **_format("usd_short" if form == "usd" else form)}
+    return {"tickCount": 5, **_format("usdtick" if form == "usd" else form)}

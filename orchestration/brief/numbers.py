@@ -50,6 +50,15 @@ def number(value: float) -> str:
     return _signed(value, f"{size:,.0f}" if size >= 1000 else f"{size:.4g}")
 
 
+def decimal(value: float) -> str:
+    """Two decimals."""
+    return _signed(value, f"{abs(value):,.2f}")
+
+
+def exchanges(number: float) -> str:
+    return f"{count(number)} exchange{'' if number == 1 else 's'}"
+
+
 def p_value(value: float) -> str:
     return "< 0.001" if value < 0.001 else f"{value:.3f}"
 
@@ -63,10 +72,13 @@ FORMATS = {
     "percent_plus": lambda value: percent(value, plus=True),
     "percent0": lambda value: percent(value, 0),
     "percent1": lambda value: percent(value, 1),
+    "percent3_plus": lambda value: percent(value, 3, plus=True),
     "percent0_plus": lambda value: percent(value, 0, plus=True),
     "points": points,
     "count": count,
     "number": number,
+    "decimal": decimal,
+    "exchanges": exchanges,
     "p": p_value,
 }
 

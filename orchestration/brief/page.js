@@ -21,6 +21,7 @@
     }
     return size === 0 ? "$0" : `${sign(value)}$${+size.toPrecision(4)}`;
   };
+  const usdcell = (value) => (known(value) ? usd(+value.toPrecision(3)).replace(/(\.\d)\d /, "$1 ").replace(/(\d{3})\.\d/, "$1") : "");
   const percent = (value) => (known(value) ? `${sign(value)}${+(100 * Math.abs(value)).toPrecision(4)}${SPACE}%` : "no data");
   const plain = (value) => {
     if (!known(value)) return "no data";
@@ -83,35 +84,73 @@
     spec.config = config(color);
     spec.datasets = { table: rows };
     if (chart.isDaily) {
-      const days = rows.map((row) => row.utc_date).filter((day) => day !== null);
-      const last = Math.max(...days), first = Math.min(...days);
-      const from = state.years ? Math.max(first, last - state.years * 365.25 * DAY) : first;
-      if (last - from < 2 * 365 * DAY) Object.assign(spec.encoding.x.axis, { format: "%b %Y", tickCount: 5 });
-      // One layer says the domain; said in all of them, Vega-Lite would warn of conflicts.
-      const layer = spec.layer.find((each) => each.params?.some((param) => param.name === "zoom"));
-      layer.encoding.x = { ...spec.encoding.x, ...layer.encoding.x, scale: { type: "utc", domain: [from, last] } };
+      const last = Math.max(...rows.map((row) => row.utc_date));
+      const from = state.years ? last - state.years * 365.25 * DAY : -Infinity;
+      const shown = rows.filter((row) => row.utc_date >= from);
+      const first = Math.min(...shown.map((row) => row.utc_date));
+      if (last - first < 2.2 * 365 * DAY) Object.assign(spec.encoding.x.axis, { format: "%b %Y", tickCount: 5 });
+      spec.datasets.table = state.shown = shown;
       spec.datasets.phases = phases
-        .map(([phase, begin, end, about], i) => ({ phase: `${phase}: ${about}`, first: Math.max(begin * DAY, first), last: Math.min(end * DAY, last), shade: i % 2 ? 0.13 : 0.03 }))
+        .map(([phase, begin, end, about], i) => ({ phase: `${phase}: ${about}`, first: Math.max(begin * DAY, first), last: Math.min(end * DAY, last), shade: i % 2 ? 0.14 : 0.02 }))
         .filter((each) => each.first < each.last);
     }
-    if (state.isLog) for (const layer of spec.layer) {
-      if (layer.encoding && layer.encoding.y && layer.encoding.y.scale) layer.encoding.y.scale = { type: "log" };
+    if (spec.height.step) spec.height = chart.spec.height.step * new Set(rows.map((row) => row[spec.encoding.y.field])).size;
+    if (state.isLog) {   // which has no zero
+      spec.layer = spec.layer.filter((layer) => layer.encoding.y?.datum !== 0);
+      for (const layer of spec.layer) if (layer.encoding.y?.scale) layer.encoding.y.scale = { type: "log" };
+      for (const row of spec.datasets.table = spec.datasets.table.map((each) => ({ ...each })))
+        for (const [column] of chart.series) if (row[column] <= 0) row[column] = null;
     }
     return spec;
   };
   const draw = async (id) => {
-    const state = states.get(id);
+    const state = states.get(id), { chart } = state;
     if (state.view) state.view.finalize();
     const plot = $(".plot", state.figure);
     const embedded = await vegaEmbed(plot, specOf(id), {
-      mode: "vega-lite", ast: true, renderer: "svg", actions: false, defaultStyle: false,
+      mode: "vega-lite", ast: true, renderer: "svg", actions: false, logLevel: 1, defaultStyle: false,
       tooltip: { disableDefaultStyle: true, theme: "altflow" },
-      expressionFunctions: { usd: (value) => usd(value), usdshort: (value) => usd(value, 3), percent, plain },
+      expressionFunctions: { usd: (value) => usd(value), usdtick: (value) => usd(value, 3), usdcell, percent, plain },
     });
     state.view = embedded.view;
     $("svg", plot).setAttribute("aria-hidden", "true");   // the plot is one image with a text; its marks have none
+    if (chart.series.length) follow(state);
     if (state.off.size) await applyOff(state);
     state.figure.dataset.rendered = "true";
+  };
+  // A rule at the day under the pointer, and the values of that day beside it.
+  const day = document.body.appendChild(document.createElement("div"));
+  day.id = "day";
+  day.setAttribute("aria-hidden", "true");   // the same values stand in the data table
+  const follow = (state) => {
+    const { view, shown, chart } = state, svg = $("svg", state.figure);
+    const days = shown.map((row) => row.utc_date);
+    const leave = () => { day.classList.remove("visible"); view.signal("at", 0).runAsync(); };
+    const move = (event) => {
+      const box = svg.getBoundingClientRect(), at = +view.scale("x").invert(event.clientX - box.left - view.origin()[0]);
+      let low = 0, high = days.length - 1;
+      while (low < high) { const middle = (low + high) >> 1; if (days[middle] < at) low = middle + 1; else high = middle; }
+      if (low && at - days[low - 1] < days[low] - at) low -= 1;
+      view.signal("at", days[low]).runAsync();
+      const table = document.createElement("table"), title = document.createElement("p");
+      title.textContent = new Date(days[low]).toISOString().slice(0, 10);
+      for (const [column, label, color] of chart.series) {
+        if (state.off.has(column)) continue;
+        const line = table.insertRow(), name = line.insertCell(), value = line.insertCell(), swatch = document.createElement("span");
+        swatch.className = `swatch c${color}`;
+        name.append(swatch, label);
+        value.textContent = writes[chart.format](shown[low][column]);
+        value.className = "number";
+      }
+      day.replaceChildren(title, table);
+      const right = event.clientX + 18 + day.offsetWidth < innerWidth ? event.clientX + 14 : event.clientX - 14 - day.offsetWidth;
+      day.style.left = `${Math.max(4, right)}px`;
+      day.style.top = `${Math.max(4, Math.min(event.clientY + 14, innerHeight - day.offsetHeight - 4))}px`;
+      day.classList.add("visible");
+    };
+    svg.addEventListener("pointermove", move);
+    svg.addEventListener("pointerdown", move);
+    svg.addEventListener("pointerleave", leave);
   };
   const applyOff = (state) => state.view.signal("off", [...state.off]).runAsync();
 

@@ -8,6 +8,7 @@ import os
 from datetime import date, datetime
 from decimal import Decimal
 from functools import cache
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -131,14 +132,14 @@ def _part(snapshot: Snapshot, part: Part, charts: list[str]) -> dict[str, Any]:
 def _sentence(snapshot: Snapshot, sentence: Sentence) -> dict[str, Any]:
     row, why = snapshot.row(sentence.sql)
     lacks = not row or any(row.get(name) is None for name in sentence.needs)
-    figure = Markup("")
     if lacks:
         text = Markup(sentence.otherwise)
         figure = numbers.show(None, "text")
     else:
-        text = numbers.filled(sentence.text if isinstance(sentence.text, str) else sentence.text(row), row)
-        if sentence.figure:
-            figure = numbers.filled(sentence.figure, row)
+        text, figure = (
+            numbers.filled(said if isinstance(said, str) else said(row), row)
+            for said in (sentence.text, sentence.figure)
+        )
     return {
         "kind": "card" if sentence.figure else sentence.kind,
         "id": sentence.id,
@@ -180,6 +181,7 @@ def _chart(snapshot: Snapshot, chart: Chart, charts: list[str]) -> dict[str, Any
         "series": chart.series,
         "is_daily": chart.is_daily,
         "is_log_offered": chart.is_log_offered,
+        "is_wide": chart.is_wide,
         "sql": chart.sql.strip(),
         "why": why,
     }
@@ -267,11 +269,12 @@ def _packed(values: list[Any]) -> str:
     """One column as JSON: numbers with five digits, days as {"days": numbers since 1970}, steps where they are even."""
     kinds = {type(value) for value in values if value is not None}
     if kinds and kinds <= {date, datetime}:
-        days = [None if value is None else (date(value.year, value.month, value.day) - EPOCH).days for value in values]
-        steps = {after - before for before, after in zip(days, days[1:], strict=False)} if None not in days else set()
-        if len(steps) == 1:
+        days = [(date(value.year, value.month, value.day) - EPOCH).days for value in values if value is not None]
+        steps = {after - before for before, after in pairwise(days)}
+        if len(steps) == 1 and len(days) == len(values):
             return f'{{"first":{days[0]},"step":{steps.pop()},"count":{len(days)}}}'
-        return f'{{"days":{_json(days)}}}'
+        known = iter(days)
+        return f'{{"days":{_json([None if value is None else next(known) for value in values])}}}'
     if kinds and kinds <= {int, float, Decimal}:
         return "[" + ",".join("null" if value is None else _five_digits(value) for value in values) + "]"
     return _json([value if value is None or isinstance(value, bool) else numbers.text_only(value) for value in values])

@@ -25,7 +25,7 @@ class Sentence:
     needs: tuple[str, ...] = ()
     otherwise: str = "No data."
     label: str = ""
-    figure: str = ""
+    figure: str | Callable[[Row], str] = ""
     kind: str = "sentence"
 
 
@@ -43,7 +43,7 @@ class Chart:
     """A Vega-Lite specification and the query behind its data set `table`.
 
     `about`: what one sees, for those who do not; `format`: of its values in the data table; `range_buttons`: offered
-    where the x axis is a day; `is_log_offered`: a switch to a logarithmic y axis."""
+    where the x axis is a day; `is_log_offered`: a switch to a logarithmic y axis; `is_wide`: scrolls on a phone."""
 
     id: str
     title: str
@@ -56,6 +56,7 @@ class Chart:
     format: str = "number"
     is_daily: bool = True
     is_log_offered: bool = False
+    is_wide: bool = False
 
 
 @dataclass(frozen=True)

@@ -31,16 +31,16 @@ order by utc_date
 IMPACT = """
 select
     utc_date,
-    median_amihud_down_ratio * 1e6 as falls,
-    median_amihud_up_ratio * 1e6 as rises,
-    btc_amihud_ratio * 1e6 as bitcoin
+    median_amihud_down_ratio / 1e3 as falls,
+    median_amihud_up_ratio / 1e3 as rises,
+    btc_amihud_ratio / 1e3 as bitcoin
 from daily_illiquidity_breadth
 where date_diff('day', utc_date, (select max(utc_date) from daily_illiquidity_breadth)) % 7 = 0
 order by utc_date
 """
 IMPACT_NEWEST = """
 select
-    utc_date, median_amihud_down_ratio * 1e6 as falls_ratio, median_amihud_up_ratio * 1e6 as rises_ratio,
+    utc_date, median_amihud_down_ratio / 1e3 as falls_ratio, median_amihud_up_ratio / 1e3 as rises_ratio,
     amihud_down_share_ratio, amihud_count, lambda_minus_share_ratio, lambda_count
 from daily_illiquidity_breadth
 where median_amihud_ratio is not null
@@ -102,10 +102,10 @@ def section(snapshot: Snapshot) -> Section:
                 "impact",
                 IMPACT_NEWEST,
                 "A million dollars of volume goes with a fall of {falls_ratio:percent} on falling days and a rise of "
-                "{rises_ratio:percent} on rising ones (Amihud, median of {amihud_count:count} altcoins, 30 days); falls "
-                "are steeper for {amihud_down_share_ratio:percent0} of them. By Kyle's lambda sells move more than buys "
-                "for {lambda_minus_share_ratio:percent0} of {lambda_count:count}: the two families disagree where one "
-                "is above a half and the other is not.",
+                "{rises_ratio:percent} on rising ones (Amihud, median of {amihud_count:count} altcoins, 30 days); "
+                "falls are steeper for {amihud_down_share_ratio:percent0} of them. By Kyle's lambda sells move more "
+                "than buys for {lambda_minus_share_ratio:percent0} of {lambda_count:count}: the two families "
+                "disagree where one is above a half and the other is not.",
                 ("falls_ratio",),
             ),
             charts.lines(

@@ -87,7 +87,7 @@ def section(snapshot: Snapshot) -> Section:
                 "covered",
                 NEWEST,
                 "Over the last 365 days {present_count:count} of {expected_count:count} expected symbol-days of "
-                "{exchange_count:count} covered exchange(s) are there: {coverage_ratio:percent1}.",
+                "{exchange_count:exchanges} are there: {coverage_ratio:percent1}.",
                 ("coverage_ratio",),
             ),
             charts.lines(

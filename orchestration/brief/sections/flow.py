@@ -93,7 +93,7 @@ select
     ) as bitcoin_months
 from headline
 """
-EXCHANGES = f"""
+EXCHANGES = """
 select
     exchange as label,
     sum(net_taker_usd) as net_usd,
@@ -135,11 +135,12 @@ select
         when 'rolling_365d' then '365 d' when 'rolling_90d' then '90 d' when 'since_2020' then 'since 2020'
         when 'since_2025' then 'since 2025' else 'this year'
     end || case when panel = 'fixed' then ', fixed panel' else '' end as label_window,
-    case universe when 'ex_btc_eth' then 'ex BTC, ETH' else 'ex BTC' end
-    || case quotes when 'all' then '' else ', dollar quotes' end
+    case universe when 'ex_btc_eth' then 'ex BTC+ETH' else 'ex BTC' end
+    || case quotes when 'all' then '' else ', $ quotes' end
     || case trust when 'all' then '' else ', trusted' end as label_variant,
     window_net_taker_usd as net_usd,
     window_imbalance_ratio as imbalance_ratio,
+    window_imbalance_ratio / nullif(max(abs(window_imbalance_ratio)) over (), 0) as shade,
     cumulative_net_taker_usd is not null as is_quotable,
     flows.utc_date as day_date
 from daily_altcoin_flow as flows
@@ -161,6 +162,13 @@ where
     and utc_date = {QUOTED}
 group by utc_date
 """
+READINGS = """
+select
+    case date_precision when 'day' then strftime(utc_date, '%Y-%m-%d') else strftime(utc_date, '%Y-%m') end as dated,
+    comparison, value_usd, wording, outlet, window_net_taker_usd, window_coverage_ratio, exchange_count, verdict, reason
+from external_readings_compared
+order by utc_date, reading_id
+"""
 
 
 def section(snapshot: Snapshot) -> Section:
@@ -172,7 +180,8 @@ def section(snapshot: Snapshot) -> Section:
         x="label_window",
         y="label_variant",
         value="net_usd",
-        shade="imbalance_ratio",
+        ratio="imbalance_ratio",
+        shade="shade",
         unit="US dollars on the last day that can be quoted; shaded by the share of volume.",
         note="Plain sums of each window, filled also where a window cannot be quoted (the data say is quotable).",
     )
@@ -181,9 +190,10 @@ def section(snapshot: Snapshot) -> Section:
         "Flow",
         (
             Note(
-                "A buy is a trade whose aggressor (the taker) bought; somebody sold to him, and the maker's sign of the "
-                "same trade is the opposite. Net taker selling is aggressor imbalance, not capital that leaves. Zero is "
-                "not neutral: most coins are net taker-sold most of the time, so read every line against Bitcoin's."
+                "A buy is a trade whose aggressor (the taker) bought; somebody sold to him, and the maker's sign of "
+                "the same trade is the opposite. Net taker selling is aggressor imbalance, not capital that leaves. "
+                "Zero is not neutral: most coins are net taker-sold most of the time, so read every line against "
+                "Bitcoin's."
             ),
             Sentence(
                 "day",
@@ -262,10 +272,10 @@ def section(snapshot: Snapshot) -> Section:
             Table(
                 "readings",
                 "What others have read, and why it cannot be compared",
-                "select utc_date, value_usd, comparison, wording, outlet, window_net_taker_usd, window_coverage_ratio, "
-                "exchange_count, verdict, reason from external_readings_compared order by utc_date, reading_id",
+                READINGS,
                 (
-                    Column("utc_date", "UTC day", "day"),
+                    Column("dated", "dated"),
+                    Column("comparison", "it says"),
                     Column("value_usd", "reading", "usd"),
                     Column("wording", "in its words"),
                     Column("outlet", "from"),

@@ -1,7 +1,7 @@
 """The headline, and in the same breath what a referee asks first: control, scale-free form, fixed panel, null, band."""
 
 from orchestration.brief import charts
-from orchestration.brief.parts import Row, Section, Sentence, Series
+from orchestration.brief.parts import Note, Row, Section, Sentence, Series
 from orchestration.brief.snapshot import Snapshot
 
 HEADLINE = "rolling_365d.ex_btc_eth.all.all"
@@ -36,10 +36,6 @@ from newest left join quoted on true
 """
 
 
-def _exchanges(row: Row) -> str:
-    return "{exchange_count:count} exchange" + ("" if row["exchange_count"] == 1 else "s")
-
-
 def _headline(row: Row) -> str:
     if row["quoted_date"] is None:
         return (
@@ -50,7 +46,7 @@ def _headline(row: Row) -> str:
     other = "bought" if row["net_usd"] < 0 else "sold"
     said = (
         f"In the 365 days to {{quoted_date:day}} takers {verb} <strong>{{net_usd:usd_size}}</strong> more of altcoins "
-        f"than they {other} on {_exchanges(row)}."
+        f"than they {other} on {{exchange_count:exchanges}}."
     )
     if row["is_newest_quotable"]:
         return said
@@ -155,13 +151,16 @@ where definition_id = '{HEADLINE}' and cumulative_net_taker_usd is not null
 order by utc_date desc limit 1
 """
 
+    def has_ends(row: Row) -> bool:
+        return row["low_usd"] is not None and row["high_usd"] is not None
+
     def band_figure(row: Row) -> str:
-        if row["low_usd"] is None or row["high_usd"] is None:
-            return (
-                "It takes three covered exchanges and what the others report; here are {exchange_count:count}. "
-                "This is the flow of the covered exchanges."
-            )
-        return "{low_usd:usd} to {high_usd:usd} with the exchanges that are not covered, at 95 %."
+        return "{low_usd:usd} to {high_usd:usd}" if has_ends(row) else "not computed"
+
+    def band_text(row: Row) -> str:
+        if has_ends(row):
+            return "with the exchanges that are not covered, at 95 %"
+        return "it takes three exchanges and what the others report; here {exchange_count:exchanges}"
 
     drawn = f"""
 select
@@ -190,8 +189,7 @@ order by flows.utc_date
             Sentence(
                 "altcoins",
                 BREATH,
-                "lowest in the sample {lowest_usd:usd} on {lowest_usd_date:day}; valid windows begin on "
-                "{first_valid_date:day}",
+                "lowest {lowest_usd:usd} on {lowest_usd_date:day}",
                 ("net_usd",),
                 label="Altcoins, 365 days",
                 figure="{net_usd:usd}",
@@ -199,8 +197,7 @@ order by flows.utc_date
             Sentence(
                 "imbalance",
                 BREATH,
-                "of volume; {lower_share_ratio:percent0} of days were lower, the lowest {lowest_ratio:percent} on "
-                "{lowest_ratio_date:day}",
+                "of volume; lowest {lowest_ratio:percent} on {lowest_ratio_date:day}",
                 ("imbalance_ratio",),
                 label="The same, scale-free",
                 figure="{imbalance_ratio:percent}",
@@ -208,7 +205,7 @@ order by flows.utc_date
             Sentence(
                 "bitcoin",
                 BREATH,
-                "{bitcoin_ratio:percent} of volume: the control",
+                "{bitcoin_ratio:percent} of volume, the control",
                 ("bitcoin_usd",),
                 label="Bitcoin",
                 figure="{bitcoin_usd:usd}",
@@ -224,38 +221,55 @@ order by flows.utc_date
             Sentence(
                 "panel",
                 BREATH,
-                "{panel_ratio:percent} of volume, {panel_symbol_count:count} pairs that traded at both ends",
+                "{panel_ratio:percent} of volume, {panel_symbol_count:count} pairs",
                 ("panel_usd",),
-                label="Fixed panel of altcoins",
+                label="Altcoins, fixed panel",
                 figure="{panel_usd:usd}",
             ),
             Sentence(
                 "null",
                 NULL,
-                "is how often noise with a mean of zero ends on a record low. Within ten days of one: {ten_days_p:p}; "
-                "{claimed_months:count} negative months somewhere: {months_p:p}; {claimed_days:count} days with a "
-                "negative sum: {days_p:p}",
+                "that noise with a mean of zero ends on a record low",
                 ("p_value",),
-                "The covered stretch is too short for a null hypothesis.",
+                "The covered stretch is too short.",
                 label="Null hypothesis",
                 figure="p {p_value:p}",
             ),
             Sentence(
-                "band",
-                band,
-                band_figure,
-                ("net_usd",),
-                label="Band",
-                figure="{low_usd:usd}" if has_band else "<span class='none'>band not computed</span>",
-            ),
-            Sentence(
                 "coverage",
                 BREATH,
-                "of the expected symbol-days of the covered exchanges: {symbol_count:count} pairs, "
-                "{exchange_count:count} exchange(s)",
+                "of {symbol_count:count} pairs on {exchange_count:exchanges}",
                 ("coverage_ratio",),
-                label="Coverage",
+                label="Coverage of the window",
                 figure="{coverage_ratio:percent1}",
+            ),
+            Sentence(
+                "band",
+                band,
+                band_text,
+                ("net_usd",),
+                label="Band for the uncovered",
+                figure=band_figure,
+            ),
+            Sentence(
+                "definition",
+                BREATH,
+                "Definition: taker buys less taker sells, in US dollars, of every altcoin without Bitcoin, Ether, "
+                "stablecoins, fiat, gold, wrapped and leveraged tokens, in all quotes, on the exchanges that are "
+                "covered. {lower_share_ratio:percent0} of the valid days since {first_valid_date:day} had a lower "
+                "imbalance than this one.",
+                ("net_usd",),
+                "Definition: taker buys less taker sells of altcoins without Bitcoin and Ether, 365 days.",
+            ),
+            Sentence(
+                "nulls",
+                NULL,
+                "What noise does: with a mean of zero and the same autocorrelation it ends on a record low with p "
+                "{p_value:p} and within ten days of one with p {ten_days_p:p}; it has {claimed_months:count} negative "
+                "months in a row somewhere with p {months_p:p}, and {claimed_days:count} days in a row with a negative "
+                "365-day sum with p {days_p:p} ({path_count:count} paths, blocks of 60 days).",
+                ("p_value",),
+                "What noise does: the covered stretch is too short to tell.",
             ),
             charts.lines(
                 "headline",
@@ -267,6 +281,11 @@ order by flows.utc_date
                 unit="US dollars; below zero: more sold than bought by takers. Only days that can be quoted.",
                 note=charts.DAILY,
                 band=("low_usd", "high_usd") if has_band else None,
+            ),
+            Note(
+                "In every chart: shaded are the market phases. Point at a day for its values, drag to move, turn the "
+                "wheel with Ctrl to zoom, double click to go back; press a name to hide its line. Behind <em>Data</em> "
+                "stands the table of what is drawn, behind <em>SQL</em> the query that made it."
             ),
         ),
     )

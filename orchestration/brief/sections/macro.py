@@ -62,9 +62,9 @@ def section(snapshot: Snapshot) -> Section:
             Sentence(
                 "macro",
                 NEWEST,
-                "Over a year M2 changed by {m2_ratio:percent_plus} (month of {m2_date:day}) and the balance sheet of the "
-                "Federal Reserve by {balance_ratio:percent_plus}; its rate is {rate_ratio:percent}. Fear and greed: "
-                "{fear_greed:count} of 100.",
+                "Over a year M2 changed by {m2_ratio:percent_plus} (month of {m2_date:day}) and the balance sheet of "
+                "the Federal Reserve by {balance_ratio:percent_plus}; its rate is {rate_ratio:percent}. Fear and "
+                "greed: {fear_greed:count} of 100.",
                 ("m2_ratio",),
             ),
             charts.lines(
@@ -92,7 +92,7 @@ def section(snapshot: Snapshot) -> Section:
                 COUNTED,
                 "Of {test_count:count} correlations of the altcoins' flow with these series {alone_count:count} differ "
                 "from zero at p < .05 alone, {corrected_count:count} after correction for many tests. "
-                "{window_count:count} windows of 30 days tell as much as {effective_count:number} independent ones.",
+                "{window_count:count} windows of 30 days tell as much as {effective_count:count} independent ones.",
                 ("window_count",),
                 "The covered stretch is too short for correlations with macro series.",
             ),

@@ -38,10 +38,10 @@ def section(snapshot: Snapshot) -> Section:
             Sentence(
                 "perpetuals",
                 NEWEST,
-                "On {utc_date:day} perpetuals on {asset_count:count} altcoins traded {volume_ratio:number} times their "
-                "spot volume; imbalance {perpetual_imbalance_ratio:percent} there, {spot_imbalance_ratio:percent} on "
-                "spot; funding {funding_ratio:percent_plus} a day. {same_day_count:count} days hold both, and 60 are "
-                "needed before anybody may speak of a lead.",
+                "On {utc_date:day} perpetuals on {asset_count:count} altcoins traded {volume_ratio:decimal} times "
+                "their spot volume; imbalance {perpetual_imbalance_ratio:percent} there, "
+                "{spot_imbalance_ratio:percent} on spot; funding {funding_ratio:percent3_plus} a day. "
+                "{same_day_count:count} days hold both, and 60 are needed before anybody may speak of a lead.",
                 ("volume_ratio",),
             ),
             charts.lines(

@@ -35,9 +35,9 @@ def section(snapshot: Snapshot) -> Section:
             Sentence(
                 "recovery",
                 NEWEST,
-                "On {utc_date:day}, of {asset_count:count} altcoins, {bought_count:count} were net bought over 90 days, "
-                "{beating_count:count} were ahead of Bitcoin, {recovering_count:count} were both with a rising share of "
-                "volume, and {persistent_count:count} had been so for 60 days.",
+                "On {utc_date:day}, of {asset_count:count} altcoins, {bought_count:count} were net bought over 90 "
+                "days, {beating_count:count} were ahead of Bitcoin, {recovering_count:count} were both with a rising "
+                "share of volume, and {persistent_count:count} had been so for 60 days.",
                 ("asset_count",),
             ),
             Table(

@@ -60,8 +60,8 @@ def _said(row) -> str:
     return (
         "Exhaustion score {score:count} of 4. Accumulation "
         + state
-        + ": {breadth_ratio:percent0} of altcoins have a better 30-day imbalance than their own past (55 % asked for), the "
-        "aggregate on {aggregate_days:count} of 30 days (21 asked for). Capitulation last: D1 {d1_date:day}, D2 "
+        + ": {breadth_ratio:percent0} of altcoins have a better 30-day imbalance than their own past (55 % asked for), "
+        "the aggregate on {aggregate_days:count} of 30 days (21 asked for). Capitulation last: D1 {d1_date:day}, D2 "
         "{d2_date:day}, D3 {d3_date:day}."
     )
 
@@ -72,8 +72,8 @@ def section(snapshot: Snapshot) -> Section:
         "Regime and exhaustion, with their backtest",
         (
             Note(
-                "States by rules that were fixed before; nothing here is a forecast. At 90 days there are about a dozen "
-                "windows that do not overlap: read n before the mean, and the interval before both."
+                "States by rules that were fixed before; nothing here is a forecast. At 90 days there are about a "
+                "dozen windows that do not overlap: read n before the mean, and the interval before both."
             ),
             Sentence("regime", NEWEST, _said, ("breadth_ratio",)),
             charts.lines(

@@ -19,7 +19,7 @@ select
     max(utc_date) as utc_date,
     arg_max(altseason_index, utc_date) filter (where definition_id = 'top_50') as top_50,
     arg_max(altseason_index, utc_date) filter (where definition_id = 'top_100') as top_100,
-    arg_max(ranking, utc_date) filter (where definition_id = 'top_50') as ranking,
+    arg_max(replace(ranking, '_', ' '), utc_date) filter (where definition_id = 'top_50') as ranking,
     arg_max(median_return_90d_ratio, utc_date) filter (where definition_id = 'top_50') as median_ratio,
     arg_max(btc_return_90d_ratio, utc_date) filter (where definition_id = 'top_50') as bitcoin_ratio
 from daily_altseason

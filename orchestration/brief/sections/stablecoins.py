@@ -115,9 +115,9 @@ def section(snapshot: Snapshot) -> Section:
             Sentence(
                 "ratio",
                 RATIO_NEWEST,
-                "Bitcoin's capitalisation is {ssr:number} times that of stablecoins; the oscillator of that ratio stands "
-                "at {oscillator:number}. It largely repeats Bitcoin's own price: correlation "
-                "{price_z_correlation_ratio:number} over {price_z_correlation_days:count} days.",
+                "Bitcoin's capitalisation is {ssr:decimal} times that of stablecoins; the oscillator of that ratio "
+                "stands at {oscillator:decimal}. It largely repeats Bitcoin's own price: correlation "
+                "{price_z_correlation_ratio:decimal} over {price_z_correlation_days:count} days.",
                 ("ssr",),
             ),
             charts.lines(

@@ -10,10 +10,10 @@ def section(snapshot: Snapshot) -> Section:
         "What cannot be measured",
         (
             Note(
-                "Not in public data without a key, and so told by nobody here: <strong>who holds a coin</strong>; trades "
-                "<strong>over the counter</strong>; <strong>reserves of exchanges</strong>; <strong>who is an "
-                "institution</strong>, beyond the size of trades; <strong>why</strong> an exchange or a project closed; "
-                "the cost of living; and <strong>anything about tomorrow</strong>."
+                "Not in public data without a key, and so told by nobody here: <strong>who holds a coin</strong>; "
+                "trades <strong>over the counter</strong>; <strong>reserves of exchanges</strong>; <strong>who is an "
+                "institution</strong>, beyond the size of trades; <strong>why</strong> an exchange or a project "
+                "closed; the cost of living; and <strong>anything about tomorrow</strong>."
             ),
             Note(
                 "Not in these numbers either: the exchanges that are not covered. The flow of some venues is theirs, "

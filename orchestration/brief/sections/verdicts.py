@@ -5,7 +5,6 @@ from orchestration.brief.snapshot import Snapshot
 
 COUNTED = """
 select
-    max(utc_date) as utc_date,
     count(*) as claim_count,
     count(*) filter (where verdict = 'supported') as supported_count,
     count(*) filter (where verdict = 'partly') as partly_count,
