@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Callable, Iterator
+from datetime import timedelta
 
 import dagster as dg
 
@@ -81,9 +82,12 @@ def run_resource(
         dagster_run = context.dagster_run
         instance = context.instance
         assert dagster_run is not None and instance is not None
-        instance.add_run_tags(dagster_run.run_id, {window.PID_TAG: process_name()})
         settings = load_settings()
         start, end = window.days_of(dagster_run.tags)
+        told = {window.PID_TAG: process_name(), window.SOURCE_TAG: settings.source}
+        if start and end:
+            told[window.DAYS_TAG] = f"{max(start, settings.start)} .. {end - timedelta(days=1)}"
+        instance.add_run_tags(dagster_run.run_id, told)
         is_start_named = window.START_TAG in dagster_run.tags
         if start and not is_start_named:
             # The first partition is a month, which may have begun before what is wanted.
