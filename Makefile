@@ -1,6 +1,6 @@
 # make run and make test need Python >= 3.11, make and a package index; the rest is set up here.
 .DEFAULT_GOAL := help
-.PHONY: help setup run test browser chaos storm check ui bench lock clean
+.PHONY: help setup run test browser pictures chaos storm check ui bench lock clean
 
 BIN := .venv/bin
 STAMP := .venv/.installed
@@ -32,6 +32,9 @@ browser: setup $(AXE)  ## what the tests of the brief need: Debian's chromium (a
 	root=; [ "$$(id -u)" = 0 ] || root=sudo; echo "installing chromium"; \
 	$$root apt-get update -qq && DEBIAN_FRONTEND=noninteractive $$root apt-get install -y -qq --no-install-recommends \
 	chromium fonts-dejavu-core >/dev/null; } || { echo "install a chromium yourself, then make test again" >&2; exit 1; }
+
+pictures: browser  ## the pictures of the README, from a run on the recorded market
+	@$(BIN)/python -m tests.browser.pictures
 
 chaos: setup  ## kills at every moment, daemons, skipped ticks; minutes long
 	@$(BIN)/python -m pytest -m chaos $(ARGS)
