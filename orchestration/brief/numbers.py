@@ -101,11 +101,13 @@ def text(value: object) -> Markup:
 
 def plain(value: object) -> str:
     """The exact value as text: what SQL returned."""
+    if isinstance(value, bool):
+        return str(value).lower()
     if isinstance(value, float):
         return repr(value)
     if isinstance(value, (date, datetime)):
         return value.isoformat()
-    return str(value)
+    return text_only(value)
 
 
 def show(value: Any, form: str) -> Markup:

@@ -54,34 +54,29 @@
     const names = Object.keys(columns), values = names.map((name) => unpacked(columns[name]));
     return values[0].map((_, i) => Object.fromEntries(names.map((name, j) => [name, values[j][i]])));
   };
-  const colors = () => {
-    const style = getComputedStyle(root);
-    return (name) => style.getPropertyValue(`--${/^\d$/.test(name) ? "c" : ""}${name}`).trim();
-  };
-  const colored = (part, color) => {
+  // Colours stay names of the style sheet, so that a theme or a printer changes them without drawing anew.
+  const color = (name) => `var(--${/^\d$/.test(name) ? "c" : ""}${name})`;
+  const colored = (part) => {
     if (typeof part === "string") return part.startsWith("@") ? color(part.slice(1)) : part;
-    if (Array.isArray(part)) return part.map((each) => colored(each, color));
+    if (Array.isArray(part)) return part.map(colored);
     if (part && typeof part === "object")
-      return Object.fromEntries(Object.entries(part).map(([key, each]) => [key, colored(each, color)]));
+      return Object.fromEntries(Object.entries(part).map(([key, each]) => [key, colored(each)]));
     return part;
   };
-  const config = (color) => ({
-    background: null, font: getComputedStyle(document.body).getPropertyValue("--sans"),
-    customFormatTypes: true, view: { stroke: null },
+  const config = {
+    background: null, customFormatTypes: true, view: { stroke: null }, text: { font: "system-ui, sans-serif" },
     axis: {
-      labelColor: color("soft"), titleColor: color("soft"), gridColor: color("grid"), domainColor: color("line"),
-      tickColor: color("line"), labelFontSize: 12, titleFontSize: 12, labelFont: "system-ui, sans-serif", gridDash: [],
+      labelColor: color("soft"), gridColor: color("grid"), domainColor: color("line"), tickColor: color("line"),
+      labelFontSize: 12, labelFont: "system-ui, sans-serif",
     },
     axisX: { grid: false }, axisY: { domain: false, ticks: false, labelPadding: 6 },
-    text: { font: "system-ui, sans-serif" }, legend: { labelColor: color("soft"), titleColor: color("soft"), orient: "top", title: null },
-  });
+  };
   const states = new Map();
 
   const specOf = (id) => {
-    const { chart, rows } = states.get(id), state = states.get(id);
-    const color = colors();
-    const spec = colored(structuredClone(chart.spec), color);
-    spec.config = config(color);
+    const state = states.get(id), { chart, rows } = state;
+    const spec = colored(chart.spec);
+    spec.config = config;
     spec.datasets = { table: rows };
     if (chart.isDaily) {
       const last = Math.max(...rows.map((row) => row.utc_date));
@@ -91,7 +86,7 @@
       if (last - first < 2.2 * 365 * DAY) Object.assign(spec.encoding.x.axis, { format: "%b %Y", tickCount: 5 });
       spec.datasets.table = state.shown = shown;
       spec.datasets.phases = phases
-        .map(([phase, begin, end, about], i) => ({ phase: `${phase}: ${about}`, first: Math.max(begin * DAY, first), last: Math.min(end * DAY, last), shade: i % 2 ? 0.14 : 0.02 }))
+        .map(([, begin, end], i) => ({ first: Math.max(begin * DAY, first), last: Math.min(end * DAY, last), shade: i % 2 ? 0.14 : 0.02 }))
         .filter((each) => each.first < each.last);
     }
     if (spec.height.step) spec.height = chart.spec.height.step * new Set(rows.map((row) => row[spec.encoding.y.field])).size;
@@ -132,7 +127,8 @@
       if (low && at - days[low - 1] < days[low] - at) low -= 1;
       view.signal("at", days[low]).runAsync();
       const table = document.createElement("table"), title = document.createElement("p");
-      title.textContent = new Date(days[low]).toISOString().slice(0, 10);
+      const phase = phases.find(([, begin, end]) => begin * DAY <= days[low] && days[low] < end * DAY);
+      title.textContent = new Date(days[low]).toISOString().slice(0, 10) + (phase ? `, ${phase[0]}` : "");
       for (const [column, label, color] of chart.series) {
         if (state.off.has(column)) continue;
         const line = table.insertRow(), name = line.insertCell(), value = line.insertCell(), swatch = document.createElement("span");
@@ -171,9 +167,8 @@
     }
   };
   window.altflowReady = drawAll();
-  const redraw = () => { showTheme(); window.altflowReady = window.altflowReady.then(drawAll); };
-  themeButton.addEventListener("click", () => { root.dataset.theme = isDark() ? "light" : "dark"; remember(root.dataset.theme); redraw(); });
-  matchMedia("(prefers-color-scheme: dark)").addEventListener("change", redraw);
+  themeButton.addEventListener("click", () => { root.dataset.theme = isDark() ? "light" : "dark"; remember(root.dataset.theme); showTheme(); });
+  matchMedia("(prefers-color-scheme: dark)").addEventListener("change", showTheme);
 
   const dataTable = (id) => {
     const { chart, rows, figure } = states.get(id);
@@ -186,6 +181,7 @@
       const cell = document.createElement("th");
       cell.scope = "col";
       cell.textContent = labels[name] || (name === "utc_date" ? "UTC day" : name.replaceAll("_", " "));
+      if (!name.endsWith("_date") && rows.some((row) => typeof row[name] === "number")) cell.className = "number";
       head.append(cell);
     }
     for (const row of chart.isDaily ? rows.toReversed() : rows) {

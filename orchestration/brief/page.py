@@ -89,7 +89,7 @@ def _template():
     environment = jinja2.Environment(
         loader=loader, autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True
     )
-    environment.globals.update(show=numbers.show)
+    environment.globals.update(show=numbers.show, plain=numbers.plain)
     return environment.get_template("page.html")
 
 
@@ -156,8 +156,9 @@ def _sentence(snapshot: Snapshot, sentence: Sentence) -> dict[str, Any]:
 
 def _chart(snapshot: Snapshot, chart: Chart, charts: list[str]) -> dict[str, Any]:
     names, rows, why = snapshot.rows(chart.sql)
+    filled = {name for i, name in enumerate(names) if any(row[i] is not None for row in rows)}
     # A column without any value draws nothing.
-    has_rows = any(value is not None for row in rows for name, value in zip(names, row, strict=True) if _is_drawn(name))
+    has_rows = any(not name.endswith("_date") and not name.startswith("label") for name in filled)
     if has_rows:
         described = {
             "spec": chart.spec,
@@ -179,16 +180,13 @@ def _chart(snapshot: Snapshot, chart: Chart, charts: list[str]) -> dict[str, Any
         "span": (min(days), max(days)) if days else None,
         "row_count": len(rows),
         "series": chart.series,
+        "filled": filled,
         "is_daily": chart.is_daily,
         "is_log_offered": chart.is_log_offered,
         "is_wide": chart.is_wide,
         "sql": chart.sql.strip(),
         "why": why,
     }
-
-
-def _is_drawn(name: str) -> bool:
-    return not name.endswith("_date") and not name.startswith("label")
 
 
 def _table(snapshot: Snapshot, table: Table) -> dict[str, Any]:
