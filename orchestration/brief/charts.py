@@ -189,21 +189,19 @@ def intervals(
 ) -> Chart:  # fmt: skip
     """A point with its interval for each row in the order of the query."""
     axis = {"type": "quantitative", "axis": _axis(form), "title": None}
+    place = {"field": label, "type": "nominal", "sort": None, "title": None, "axis": {"labelLimit": 190}}
     spec = _spec(
         {
-            "encoding": {
-                "y": {"field": label, "type": "nominal", "sort": None, "title": None, "axis": {"labelLimit": 190}},
-                "color": {"value": "@0"},
-            },
             "layer": [
-                {"mark": {"type": "rule", "color": "@ink"}, "encoding": {"x": {"datum": 0}, "y": None, "color": None}},
+                {"mark": {"type": "rule", "color": "@ink"}, "encoding": {"x": {"datum": 0}}},
                 {
-                    "mark": {"type": "rule", "strokeWidth": 2, "opacity": 0.55},
-                    "encoding": {"x": {"field": low, **axis}, "x2": {"field": high}},
+                    "mark": {"type": "rule", "strokeWidth": 2, "opacity": 0.55, "color": "@0"},
+                    "encoding": {"y": place, "x": {"field": low, **axis}, "x2": {"field": high}},
                 },
                 {
-                    "mark": {"type": "point", "filled": True, "size": 55},
+                    "mark": {"type": "point", "filled": True, "size": 55, "color": "@0"},
                     "encoding": {
+                        "y": place,
                         "x": {"field": column, **axis},
                         "tooltip": [
                             {"field": label, "title": label.replace("_", " ")},

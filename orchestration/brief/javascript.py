@@ -21,7 +21,7 @@ def vega(folder: Path) -> str:
     import vl_convert
 
     # The parser of HTML turns carriage returns into line ends and would end the script at `</script`.
-    bundle = vl_convert.javascript_bundle(snippet=None)  # its default: vega, vegaLite and vegaEmbed as globals
+    bundle = vl_convert.javascript_bundle("window.vegaEmbed = vegaEmbed;")
     script = bundle.replace("\r\n", "\n").replace("\r", "\n").replace("</script", "<\\/script")
     folder.mkdir(parents=True, exist_ok=True)
     aside = folder / f".vega.{os.getpid()}"

@@ -9,19 +9,15 @@
   const MINUS = "\u2212", SPACE = "\u00a0";
   const sign = (value) => (value < 0 ? MINUS : "");
   const known = (value) => value !== null && value !== undefined && Number.isFinite(+value);
-  const usd = (value, digits = null) => {
+  const short = (value, write) => {
     if (!known(value)) return "no data";
     const size = Math.abs(value);
-    for (const [unit, name] of [[1e12, "T"], [1e9, "B"], [1e6, "M"], [1e3, "k"]]) {
-      if (size >= unit * 0.99995) {
-        const scaled = size / unit;
-        const text = digits === null ? scaled.toFixed(scaled < 99.995 ? 2 : 1) : String(+scaled.toPrecision(digits));
-        return `${sign(value)}$${text}${SPACE}${name}`;
-      }
-    }
-    return size === 0 ? "$0" : `${sign(value)}$${+size.toPrecision(4)}`;
+    const [unit, name] = [[1e12, "T"], [1e9, "B"], [1e6, "M"], [1e3, "k"]].find(([each]) => size >= each * 0.99995) || [1, ""];
+    return `${sign(value)}$${write(size / unit)}${name && SPACE + name}`;
   };
-  const usdcell = (value) => (known(value) ? usd(+value.toPrecision(3)).replace(/(\.\d)\d /, "$1 ").replace(/(\d{3})\.\d/, "$1") : "");
+  const usd = (value) => short(value, (size) => (Math.abs(value) < 1000 ? String(+size.toPrecision(4)) : size.toFixed(size < 99.995 ? 2 : 1)));
+  const usdtick = (value) => short(value, (size) => String(+size.toPrecision(3)));
+  const usdcell = (value) => (known(value) ? short(value, (size) => (size >= 99.95 ? size.toFixed(0) : size.toPrecision(3))) : "");
   const percent = (value) => (known(value) ? `${sign(value)}${+(100 * Math.abs(value)).toPrecision(4)}${SPACE}%` : "no data");
   const plain = (value) => {
     if (!known(value)) return "no data";
@@ -89,7 +85,7 @@
         .map(([, begin, end], i) => ({ first: Math.max(begin * DAY, first), last: Math.min(end * DAY, last), shade: i % 2 ? 0.14 : 0.02 }))
         .filter((each) => each.first < each.last);
     }
-    if (spec.height.step) spec.height = chart.spec.height.step * new Set(rows.map((row) => row[spec.encoding.y.field])).size;
+    if (spec.height.step) spec.height = chart.spec.height.step * new Set(rows.map((row) => row[chart.spec.layer.concat(chart.spec).find((each) => each.encoding?.y?.type === "nominal").encoding.y.field])).size;
     if (state.isLog) {   // which has no zero
       spec.layer = spec.layer.filter((layer) => layer.encoding.y?.datum !== 0);
       for (const layer of spec.layer) if (layer.encoding.y?.scale) layer.encoding.y.scale = { type: "log" };
@@ -105,7 +101,7 @@
     const embedded = await vegaEmbed(plot, specOf(id), {
       mode: "vega-lite", ast: true, renderer: "svg", actions: false, logLevel: 1, defaultStyle: false,
       tooltip: { disableDefaultStyle: true, theme: "altflow" },
-      expressionFunctions: { usd: (value) => usd(value), usdtick: (value) => usd(value, 3), usdcell, percent, plain },
+      expressionFunctions: { usd, usdtick, usdcell, percent, plain },
     });
     state.view = embedded.view;
     if (chart.series.length) follow(state);

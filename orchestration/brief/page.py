@@ -235,7 +235,7 @@ def _register(snapshot: Snapshot) -> list[dict[str, Any]]:
             name: numbers.Value(name, claim[name]).__html_format__(form) for name in ("value", "control_value")
         } | {"p_value": numbers.Value("p_value", claim["p_value"]).__html_format__("p")}
         kept = {name: claim[name] for name in ("utc_date", "value", "control_value", "p_value", "verdict")}
-        claims.append({**claim, "id": claim["claim_id"], "shown": values, "row": kept, "why": ""})
+        claims.append({**claim, "kind": "claim", "id": claim["claim_id"], "shown": values, "row": kept, "why": ""})
     return claims
 
 
