@@ -28,6 +28,11 @@ from tests.commandline import altflow
 
 Element = ElementTree.Element
 SCALES = {"T": 1e12, "B": 1e9, "M": 1e6, "k": 1e3}
+RUN_INFO = (
+    "CREATE TABLE run_info AS SELECT 'r' AS run_id, 'sandbox' AS source, true AS synthetic, "
+    "DATE '2026-01-01' AS first_date, DATE '2026-01-01' AS last_date, 'c' AS code_version, "
+    "TIMESTAMP '2026-01-02' AS published_at"
+)
 HOSTILE = [
     "<img src=x onerror=alert(1)>",
     "</script><script>alert(1)</script>",
@@ -337,25 +342,30 @@ def test_hostile_names_are_text(data):
 
 
 @pytest.mark.recorded
-def test_empty_tables_are_no_data(data):
+@pytest.mark.parametrize("days", [0, 1])
+def test_empty_tables_and_a_first_day_are_no_data(data, days):
     with duckdb.connect() as con:
         con.execute(f"ATTACH '{data}/published/marts.duckdb' AS pub (READ_ONLY)")
-        for (name,) in con.execute("SELECT table_name FROM duckdb_tables() WHERE database_name = 'pub'").fetchall():
-            con.execute(f'CREATE TABLE "{name}" AS FROM pub."{name}" LIMIT 0')
-        con.execute("INSERT INTO run_info FROM pub.run_info")
+        dated = con.execute(
+            "SELECT table_name, max((column_name = 'utc_date')::INT) FROM duckdb_columns() "
+            "WHERE database_name = 'pub' AND schema_name = 'main' GROUP BY 1"
+        ).fetchall()
+        for name, has_days in dated:
+            kept = "WHERE utc_date = DATE '2020-01-01'" if days and has_days else "LIMIT 0"
+            con.execute(f'CREATE TABLE "{name}" AS FROM pub."{name}" {kept}')
+        con.execute("INSERT INTO run_info SELECT * REPLACE (first_date AS last_date) FROM pub.run_info")
         _, tree = render(con)
+    assert not re.search(r"\b(None|nan|NaT)\b", text_of(by_id(tree, "main")))
+    if days:
+        assert "No 365-day figure can be quoted yet" in text_of(by_id(tree, "claim-headline"))
+        return
     assert {each.get("data-rendered") for each in tree.iter("figure")} == {"empty"}
     assert "No flow of altcoins is stored yet." in text_of(by_id(tree, "claim-headline"))
-    assert "None" not in text_of(by_id(tree, "main")) and "nan" not in text_of(by_id(tree, "main")).split()
 
 
 def test_a_snapshot_without_its_tables_is_no_data_and_synthetic_says_so():
     with duckdb.connect() as con:
-        con.execute(
-            "CREATE TABLE run_info AS SELECT 'r' AS run_id, 'sandbox' AS source, true AS synthetic, "
-            "DATE '2026-01-01' AS first_date, DATE '2026-01-01' AS last_date, 'c' AS code_version, "
-            "TIMESTAMP '2026-01-02' AS published_at"
-        )
+        con.execute(RUN_INFO)
         _, tree = render(con)
     assert text_of(next(tree.iter("title"))).startswith("SYNTHETIC")
     assert text_of(next(tree.iter("h1"))).startswith("SYNTHETIC")
@@ -369,7 +379,7 @@ def test_that_it_fails_unpublishes_nothing(tmp_path):
     published = tmp_path / "published"
     published.mkdir()
     with duckdb.connect(str(published / "marts.duckdb")) as con:
-        con.execute("CREATE TABLE run_info AS SELECT DATE '2026-01-01' AS last_date")
+        con.execute(RUN_INFO)
     run = SimpleNamespace(settings=Settings("sandbox", tmp_path), progress=lambda what, done, total: None)
     result = dg.materialize(
         [daily_brief()], resources={"run": dg.ResourceDefinition.hardcoded_resource(run)}, raise_on_error=False

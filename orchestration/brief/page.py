@@ -5,6 +5,7 @@ import contextlib
 import hashlib
 import json
 import os
+import time
 from datetime import date, datetime
 from decimal import Decimal
 from functools import cache
@@ -37,8 +38,9 @@ def build(settings: Settings) -> bool:
     if made_of and _stands(settings, made_of):
         return False
     with open_published(settings) as con:
-        # Queries are short: to let them wait for each other is faster than to share two cores among threads.
-        html, last_day = render(Snapshot(con), javascript.vega(index(settings).parent), made_of, _before(settings))
+        html, last_day = render(
+            Snapshot(con), javascript.vega(javascript.BUILT, index(settings).parent), made_of, _before(settings)
+        )
     _put(settings, html, last_day)
     return True
 
@@ -343,6 +345,9 @@ def _put(settings: Settings, html: str, last_day: date) -> None:
     """The brief of its day, and the same file as index.html: each is there as a whole or not at all."""
     final = index(settings)
     final.parent.mkdir(parents=True, exist_ok=True)
+    for left in (path for pattern in (".brief.*", ".index.*") for path in final.parent.glob(pattern)):
+        if left.stat().st_mtime < time.time() - 3600:  # by one that was killed; a younger one may still be writing
+            left.unlink(missing_ok=True)
     aside = final.with_name(f".brief.{os.getpid()}")
     aside.write_text(html, encoding="utf-8")
     with open(aside, "rb") as file:
