@@ -11,12 +11,11 @@ DAILY = "Daily points, five digits."
 
 PHASES = {
     "data": {"name": "phases"},
-    "mark": {"type": "rect", "color": "@phase", "clip": True, "tooltip": {"content": "data"}},
+    "mark": {"type": "rect", "color": "@phase", "clip": True},
     "encoding": {
         "x": {"field": "first", "type": "temporal"},
         "x2": {"field": "last"},
         "opacity": {"field": "shade", "type": "quantitative", "scale": None, "legend": None},
-        "tooltip": [{"field": "phase", "title": "phase"}],
     },
 }
 ZERO = {"mark": {"type": "rule", "color": "@ink", "strokeWidth": 1}, "encoding": {"y": {"datum": 0}}}
@@ -48,12 +47,11 @@ def lines(
     mark: str = "line",
     band: tuple[str, str] | None = None,
     domain: list | None = None,
-    readings: bool = False,
 ) -> Chart:
     """Lines (or stacked areas) of columns over utc_date. page.js moves a rule to the day under the pointer (`at`),
     tells its values and hides series (`off`): Vega-Lite's own way lays a cell over every point and takes seconds.
 
-    `band`: columns of a lower and an upper bound. `domain`: of the y axis. `readings`: a column `reading` as points."""
+    `band`: columns of a lower and an upper bound. `domain`: of the y axis."""
     columns = [each.column for each in series]
     value = {"field": "value", "type": "quantitative", "axis": _axis(form), "title": None}
     scale: dict[str, Any] = {"zero": False} if domain is None else {"domain": domain}
@@ -85,14 +83,6 @@ def lines(
             },
         }
     ]
-    if readings:
-        layers.append(
-            {
-                "transform": [{"filter": "isValid(datum.reading)"}],
-                "mark": {"type": "point", "shape": "diamond", "filled": True, "size": 90, "color": "@5", "clip": True},
-                "encoding": {"y": {"field": "reading", "type": "quantitative"}},
-            }
-        )
     layers.append(
         {
             "transform": [{"filter": "time(datum.utc_date) == at"}],
@@ -195,26 +185,23 @@ def ranked(
 
 def intervals(
     chart_id: str, title: str, sql: str, form: str, about: str, *, label: str, column: str, low: str, high: str,
-    unit: str, note: str = "", color: str = "",
+    unit: str, note: str = "",
 ) -> Chart:  # fmt: skip
-    """A point with its interval for each row in the order of the query; `color`: a column that groups them."""
+    """A point with its interval for each row in the order of the query."""
     axis = {"type": "quantitative", "axis": _axis(form), "title": None}
-    colored = {"color": {"field": color, "type": "nominal", "scale": {"range": ["@0", "@1", "@2", "@3"]}}}
+    place = {"field": label, "type": "nominal", "sort": None, "title": None, "axis": {"labelLimit": 190}}
     spec = _spec(
         {
-            "encoding": {
-                "y": {"field": label, "type": "nominal", "sort": None, "title": None, "axis": {"labelLimit": 190}},
-                **(colored if color else {"color": {"value": "@0"}}),
-            },
             "layer": [
-                {"mark": {"type": "rule", "color": "@ink"}, "encoding": {"x": {"datum": 0}, "y": None, "color": None}},
+                {"mark": {"type": "rule", "color": "@ink"}, "encoding": {"x": {"datum": 0}}},
                 {
-                    "mark": {"type": "rule", "strokeWidth": 2, "opacity": 0.55},
-                    "encoding": {"x": {"field": low, **axis}, "x2": {"field": high}},
+                    "mark": {"type": "rule", "strokeWidth": 2, "opacity": 0.55, "color": "@0"},
+                    "encoding": {"y": place, "x": {"field": low, **axis}, "x2": {"field": high}},
                 },
                 {
-                    "mark": {"type": "point", "filled": True, "size": 55},
+                    "mark": {"type": "point", "filled": True, "size": 55, "color": "@0"},
                     "encoding": {
+                        "y": place,
                         "x": {"field": column, **axis},
                         "tooltip": [
                             {"field": label, "title": label.replace("_", " ")},
@@ -245,12 +232,14 @@ def heat_map(
             "encoding": place,
             "layer": [
                 {
+                    "transform": [{"calculate": f"abs(datum['{shade}'])", "as": "size"}],
                     "mark": {"type": "rect", "stroke": "@paper", "strokeWidth": 2},
                     "encoding": {
-                        "color": {
-                            "field": shade,
+                        "color": {"condition": {"test": f"datum['{shade}'] < 0", "value": "@sold"}, "value": "@bought"},
+                        "opacity": {
+                            "field": "size",
                             "type": "quantitative",
-                            "scale": {"domain": [-1, 0, 1], "range": ["@sold", "@paper", "@bought"]},
+                            "scale": {"domain": [0, 1], "range": [0.05, 1]},
                             "legend": None,
                         },
                         "tooltip": [

@@ -10,13 +10,13 @@ from typing import Any
 
 from markupsafe import Markup, escape
 
-MINUS, THIN = "\N{MINUS SIGN}", "\N{NO-BREAK SPACE}"
+MINUS, SPACE = "\N{MINUS SIGN}", "\N{NO-BREAK SPACE}"
 NO_DATA = "no data"
 UNITS = ((1e12, "T"), (1e9, "B"), (1e6, "M"), (1e3, "k"))
 
 
 def _signed(number: float, text: str, plus: bool = False) -> str:
-    shows_zero = not text.strip("0.,$ %" + THIN)
+    shows_zero = not text.strip("0.,$ %" + SPACE)
     return f"{MINUS if number < 0 and not shows_zero else '+' if plus and number > 0 else ''}{text}"
 
 
@@ -27,17 +27,17 @@ def usd(number: float, plus: bool = False) -> str:
         if size >= unit * 0.99995:
             scaled = size / unit
             digits = 2 if scaled < 99.995 else 1
-            return _signed(number, f"${scaled:,.{digits}f}{THIN}{name}", plus)
+            return _signed(number, f"${scaled:,.{digits}f}{SPACE}{name}", plus)
     return _signed(number, f"${size:,.0f}" if size >= 100 or size == 0 else f"${size:.4g}", plus)
 
 
 def percent(ratio: float, digits: int = 2, plus: bool = False) -> str:
-    return _signed(ratio, f"{abs(100 * ratio):,.{digits}f}{THIN}%", plus)
+    return _signed(ratio, f"{abs(100 * ratio):,.{digits}f}{SPACE}%", plus)
 
 
 def points(ratio: float) -> str:
     """A difference of two ratios, in percentage points."""
-    return _signed(ratio, f"{abs(100 * ratio):.2f}{THIN}points", plus=True)
+    return _signed(ratio, f"{abs(100 * ratio):.2f}{SPACE}points", plus=True)
 
 
 def count(number: float) -> str:
@@ -56,7 +56,7 @@ def decimal(value: float) -> str:
 
 
 def exchanges(number: float) -> str:
-    return f"{count(number)} exchange{'' if number == 1 else 's'}"
+    return f"{count(number)}{SPACE}exchange{'' if number == 1 else 's'}"
 
 
 def p_value(value: float) -> str:
@@ -101,11 +101,13 @@ def text(value: object) -> Markup:
 
 def plain(value: object) -> str:
     """The exact value as text: what SQL returned."""
+    if isinstance(value, bool):
+        return str(value).lower()
     if isinstance(value, float):
         return repr(value)
     if isinstance(value, (date, datetime)):
         return value.isoformat()
-    return str(value)
+    return text_only(value)
 
 
 def show(value: Any, form: str) -> Markup:

@@ -9,19 +9,15 @@
   const MINUS = "\u2212", SPACE = "\u00a0";
   const sign = (value) => (value < 0 ? MINUS : "");
   const known = (value) => value !== null && value !== undefined && Number.isFinite(+value);
-  const usd = (value, digits = null) => {
+  const short = (value, write) => {
     if (!known(value)) return "no data";
     const size = Math.abs(value);
-    for (const [unit, name] of [[1e12, "T"], [1e9, "B"], [1e6, "M"], [1e3, "k"]]) {
-      if (size >= unit * 0.99995) {
-        const scaled = size / unit;
-        const text = digits === null ? scaled.toFixed(scaled < 99.995 ? 2 : 1) : String(+scaled.toPrecision(digits));
-        return `${sign(value)}$${text}${SPACE}${name}`;
-      }
-    }
-    return size === 0 ? "$0" : `${sign(value)}$${+size.toPrecision(4)}`;
+    const [unit, name] = [[1e12, "T"], [1e9, "B"], [1e6, "M"], [1e3, "k"]].find(([each]) => size >= each * 0.99995) || [1, ""];
+    return `${sign(value)}$${write(size / unit)}${name && SPACE + name}`;
   };
-  const usdcell = (value) => (known(value) ? usd(+value.toPrecision(3)).replace(/(\.\d)\d /, "$1 ").replace(/(\d{3})\.\d/, "$1") : "");
+  const usd = (value) => short(value, (size) => (Math.abs(value) < 1000 ? String(+size.toPrecision(4)) : size.toFixed(size < 99.995 ? 2 : 1)));
+  const usdtick = (value) => short(value, (size) => String(+size.toPrecision(3)));
+  const usdcell = (value) => (known(value) ? short(value, (size) => (size >= 99.95 ? size.toFixed(0) : size.toPrecision(3))) : "");
   const percent = (value) => (known(value) ? `${sign(value)}${+(100 * Math.abs(value)).toPrecision(4)}${SPACE}%` : "no data");
   const plain = (value) => {
     if (!known(value)) return "no data";
@@ -54,34 +50,29 @@
     const names = Object.keys(columns), values = names.map((name) => unpacked(columns[name]));
     return values[0].map((_, i) => Object.fromEntries(names.map((name, j) => [name, values[j][i]])));
   };
-  const colors = () => {
-    const style = getComputedStyle(root);
-    return (name) => style.getPropertyValue(`--${/^\d$/.test(name) ? "c" : ""}${name}`).trim();
-  };
-  const colored = (part, color) => {
+  // Colours stay names of the style sheet, so that a theme or a printer changes them without drawing anew.
+  const color = (name) => `var(--${/^\d$/.test(name) ? "c" : ""}${name})`;
+  const colored = (part) => {
     if (typeof part === "string") return part.startsWith("@") ? color(part.slice(1)) : part;
-    if (Array.isArray(part)) return part.map((each) => colored(each, color));
+    if (Array.isArray(part)) return part.map(colored);
     if (part && typeof part === "object")
-      return Object.fromEntries(Object.entries(part).map(([key, each]) => [key, colored(each, color)]));
+      return Object.fromEntries(Object.entries(part).map(([key, each]) => [key, colored(each)]));
     return part;
   };
-  const config = (color) => ({
-    background: null, font: getComputedStyle(document.body).getPropertyValue("--sans"),
-    customFormatTypes: true, view: { stroke: null },
+  const config = {
+    background: null, customFormatTypes: true, view: { stroke: null }, text: { font: "system-ui, sans-serif" },
     axis: {
-      labelColor: color("soft"), titleColor: color("soft"), gridColor: color("grid"), domainColor: color("line"),
-      tickColor: color("line"), labelFontSize: 12, titleFontSize: 12, labelFont: "system-ui, sans-serif", gridDash: [],
+      labelColor: color("soft"), gridColor: color("grid"), domainColor: color("line"), tickColor: color("line"),
+      labelFontSize: 12, labelFont: "system-ui, sans-serif",
     },
     axisX: { grid: false }, axisY: { domain: false, ticks: false, labelPadding: 6 },
-    text: { font: "system-ui, sans-serif" }, legend: { labelColor: color("soft"), titleColor: color("soft"), orient: "top", title: null },
-  });
+  };
   const states = new Map();
 
   const specOf = (id) => {
-    const { chart, rows } = states.get(id), state = states.get(id);
-    const color = colors();
-    const spec = colored(structuredClone(chart.spec), color);
-    spec.config = config(color);
+    const state = states.get(id), { chart, rows } = state;
+    const spec = colored(chart.spec);
+    spec.config = config;
     spec.datasets = { table: rows };
     if (chart.isDaily) {
       const last = Math.max(...rows.map((row) => row.utc_date));
@@ -91,10 +82,10 @@
       if (last - first < 2.2 * 365 * DAY) Object.assign(spec.encoding.x.axis, { format: "%b %Y", tickCount: 5 });
       spec.datasets.table = state.shown = shown;
       spec.datasets.phases = phases
-        .map(([phase, begin, end, about], i) => ({ phase: `${phase}: ${about}`, first: Math.max(begin * DAY, first), last: Math.min(end * DAY, last), shade: i % 2 ? 0.14 : 0.02 }))
+        .map(([, begin, end], i) => ({ first: Math.max(begin * DAY, first), last: Math.min(end * DAY, last), shade: i % 2 ? 0.14 : 0.02 }))
         .filter((each) => each.first < each.last);
     }
-    if (spec.height.step) spec.height = chart.spec.height.step * new Set(rows.map((row) => row[spec.encoding.y.field])).size;
+    if (spec.height.step) spec.height = chart.spec.height.step * new Set(rows.map((row) => row[chart.spec.layer.concat(chart.spec).find((each) => each.encoding?.y?.type === "nominal").encoding.y.field])).size;
     if (state.isLog) {   // which has no zero
       spec.layer = spec.layer.filter((layer) => layer.encoding.y?.datum !== 0);
       for (const layer of spec.layer) if (layer.encoding.y?.scale) layer.encoding.y.scale = { type: "log" };
@@ -110,7 +101,7 @@
     const embedded = await vegaEmbed(plot, specOf(id), {
       mode: "vega-lite", ast: true, renderer: "svg", actions: false, logLevel: 1, defaultStyle: false,
       tooltip: { disableDefaultStyle: true, theme: "altflow" },
-      expressionFunctions: { usd: (value) => usd(value), usdtick: (value) => usd(value, 3), usdcell, percent, plain },
+      expressionFunctions: { usd, usdtick, usdcell, percent, plain },
     });
     state.view = embedded.view;
     $("svg", plot).setAttribute("aria-hidden", "true");   // the plot is one image with a text; its marks have none
@@ -133,7 +124,8 @@
       if (low && at - days[low - 1] < days[low] - at) low -= 1;
       view.signal("at", days[low]).runAsync();
       const table = document.createElement("table"), title = document.createElement("p");
-      title.textContent = new Date(days[low]).toISOString().slice(0, 10);
+      const phase = phases.find(([, begin, end]) => begin * DAY <= days[low] && days[low] < end * DAY);
+      title.textContent = new Date(days[low]).toISOString().slice(0, 10) + (phase ? `, ${phase[0]}` : "");
       for (const [column, label, color] of chart.series) {
         if (state.off.has(column)) continue;
         const line = table.insertRow(), name = line.insertCell(), value = line.insertCell(), swatch = document.createElement("span");
@@ -172,9 +164,8 @@
     }
   };
   window.altflowReady = drawAll();
-  const redraw = () => { showTheme(); window.altflowReady = window.altflowReady.then(drawAll); };
-  themeButton.addEventListener("click", () => { root.dataset.theme = isDark() ? "light" : "dark"; remember(root.dataset.theme); redraw(); });
-  matchMedia("(prefers-color-scheme: dark)").addEventListener("change", redraw);
+  themeButton.addEventListener("click", () => { root.dataset.theme = isDark() ? "light" : "dark"; remember(root.dataset.theme); showTheme(); });
+  matchMedia("(prefers-color-scheme: dark)").addEventListener("change", showTheme);
 
   const dataTable = (id) => {
     const { chart, rows, figure } = states.get(id);
@@ -187,6 +178,7 @@
       const cell = document.createElement("th");
       cell.scope = "col";
       cell.textContent = labels[name] || (name === "utc_date" ? "UTC day" : name.replaceAll("_", " "));
+      if (!name.endsWith("_date") && rows.some((row) => typeof row[name] === "number")) cell.className = "number";
       head.append(cell);
     }
     for (const row of chart.isDaily ? rows.toReversed() : rows) {

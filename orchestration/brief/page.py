@@ -5,6 +5,7 @@ import contextlib
 import hashlib
 import json
 import os
+import time
 from datetime import date, datetime
 from decimal import Decimal
 from functools import cache
@@ -37,8 +38,9 @@ def build(settings: Settings) -> bool:
     if made_of and _stands(settings, made_of):
         return False
     with open_published(settings) as con:
-        # Queries are short: to let them wait for each other is faster than to share two cores among threads.
-        html, last_day = render(Snapshot(con), javascript.vega(index(settings).parent), made_of, _before(settings))
+        html, last_day = render(
+            Snapshot(con), javascript.vega(javascript.BUILT, index(settings).parent), made_of, _before(settings)
+        )
     _put(settings, html, last_day)
     return True
 
@@ -89,7 +91,7 @@ def _template():
     environment = jinja2.Environment(
         loader=loader, autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True
     )
-    environment.globals.update(show=numbers.show)
+    environment.globals.update(show=numbers.show, plain=numbers.plain)
     return environment.get_template("page.html")
 
 
@@ -156,8 +158,9 @@ def _sentence(snapshot: Snapshot, sentence: Sentence) -> dict[str, Any]:
 
 def _chart(snapshot: Snapshot, chart: Chart, charts: list[str]) -> dict[str, Any]:
     names, rows, why = snapshot.rows(chart.sql)
+    filled = {name for i, name in enumerate(names) if any(row[i] is not None for row in rows)}
     # A column without any value draws nothing.
-    has_rows = any(value is not None for row in rows for name, value in zip(names, row, strict=True) if _is_drawn(name))
+    has_rows = any(not name.endswith("_date") and not name.startswith("label") for name in filled)
     if has_rows:
         described = {
             "spec": chart.spec,
@@ -179,16 +182,13 @@ def _chart(snapshot: Snapshot, chart: Chart, charts: list[str]) -> dict[str, Any
         "span": (min(days), max(days)) if days else None,
         "row_count": len(rows),
         "series": chart.series,
+        "filled": filled,
         "is_daily": chart.is_daily,
         "is_log_offered": chart.is_log_offered,
         "is_wide": chart.is_wide,
         "sql": chart.sql.strip(),
         "why": why,
     }
-
-
-def _is_drawn(name: str) -> bool:
-    return not name.endswith("_date") and not name.startswith("label")
 
 
 def _table(snapshot: Snapshot, table: Table) -> dict[str, Any]:
@@ -237,7 +237,7 @@ def _register(snapshot: Snapshot) -> list[dict[str, Any]]:
             name: numbers.Value(name, claim[name]).__html_format__(form) for name in ("value", "control_value")
         } | {"p_value": numbers.Value("p_value", claim["p_value"]).__html_format__("p")}
         kept = {name: claim[name] for name in ("utc_date", "value", "control_value", "p_value", "verdict")}
-        claims.append({**claim, "id": claim["claim_id"], "shown": values, "row": kept, "why": ""})
+        claims.append({**claim, "kind": "claim", "id": claim["claim_id"], "shown": values, "row": kept, "why": ""})
     return claims
 
 
@@ -345,6 +345,9 @@ def _put(settings: Settings, html: str, last_day: date) -> None:
     """The brief of its day, and the same file as index.html: each is there as a whole or not at all."""
     final = index(settings)
     final.parent.mkdir(parents=True, exist_ok=True)
+    for left in (path for pattern in (".brief.*", ".index.*") for path in final.parent.glob(pattern)):
+        if left.stat().st_mtime < time.time() - 3600:  # by one that was killed; a younger one may still be writing
+            left.unlink(missing_ok=True)
     aside = final.with_name(f".brief.{os.getpid()}")
     aside.write_text(html, encoding="utf-8")
     with open(aside, "rb") as file:

@@ -162,14 +162,13 @@ order by utc_date desc limit 1
             return "with the exchanges that are not covered, at 95 %"
         return "it takes three exchanges and what the others report; here {exchange_count:exchanges}"
 
+    drawn_band = f",\n    flows.{low} as low_usd,\n    flows.{high} as high_usd" if has_band else ""
     drawn = f"""
 select
     flows.utc_date,
     flows.cumulative_net_taker_usd as altcoins,
     any_value(control.rolling_365d_net_taker_usd) filter (where control.flow_group = 'BTC') as bitcoin,
-    any_value(control.rolling_365d_net_taker_usd) filter (where control.flow_group = 'ETH') as ether,
-    flows.{low} as low_usd,
-    flows.{high} as high_usd
+    any_value(control.rolling_365d_net_taker_usd) filter (where control.flow_group = 'ETH') as ether{drawn_band}
 from daily_altcoin_flow as flows
 left join daily_control_flow as control on flows.utc_date = control.utc_date and control.quotes = 'all'
 where flows.definition_id = '{HEADLINE}' and flows.cumulative_net_taker_usd is not null
