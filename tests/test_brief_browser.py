@@ -177,7 +177,7 @@ def hostile(market: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
             changed = f"REPLACE ({', '.join(replaced)})" if replaced else ""
             con.execute(f"CREATE VIEW {table} AS SELECT * {changed} FROM published.main.{table}")
         con.execute(publish.MACROS.read_text())
-        html, _ = page.render(Snapshot(con), javascript.vega(data / "brief"))
+        html, _ = page.render(Snapshot(con), javascript.vega(javascript.BUILT, data / "brief"))
     file.write_text(html, encoding="utf-8")
     return file
 
