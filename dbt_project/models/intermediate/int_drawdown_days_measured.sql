@@ -7,9 +7,7 @@ with prices as (
         utc_date,
         close_price_usd as close_price
     from {{ ref('int_asset_days_priced') }}
-    where
-        flow_group = 'ALT' and close_price_usd > 0
-        {% if is_incremental() %}and utc_date >= {{ first_day_changed() }}{% endif %}
+    where flow_group = 'ALT' {% if is_incremental() %}and utc_date >= {{ first_day_changed() }}{% endif %}
 ),
 
 -- The peaks of the days before those that are built.
@@ -44,3 +42,4 @@ select
     ) as running_peak_price
 from prices
 left join earlier on prices.base_asset = earlier.base_asset and prices.era_date = earlier.era_date
+where prices.close_price > 0
