@@ -24,14 +24,24 @@ PACKAGE = ROOT / "orchestration"
 LAYERS = [
     {"records", "settings"},
     {"claims", "schema", "sources", "statistics", "trade_groups", "trade_numbers"},
-    {"archive", "plan", "expectations", "trade_text", "trade_ids", "trade_sums", "builder", "builder_worker"},
+    {
+        "archive",
+        "received",
+        "plan",
+        "expectations",
+        "trade_text",
+        "trade_ids",
+        "trade_sums",
+        "builder",
+        "builder_worker",
+    },
     {"reduce", "reduce_pages", "plan_files"},
     {"workers"},
     {"warehouse"},
     {"load", "marts", "publish", "brief"},
     {"asking"},
     {"ingest"},
-    {"status", "rebuild"},
+    {"status", "rebuild", "trace"},
     {"run"},
     {"defs"},
     {"definitions"},
@@ -42,7 +52,7 @@ LAYERS = [
 LEVEL = {part: level for level, parts in enumerate(LAYERS) for part in parts}
 SANDBOX_MAY_IMPORT = {"records", "settings"}
 # They know what an answer is (sources/body.py), not who gave it.
-KNOW_NO_UPSTREAM = {"archive", "plan", "warehouse", "publish"}
+KNOW_NO_UPSTREAM = {"archive", "received", "plan", "warehouse", "publish"}
 
 FORBIDDEN_LIBRARIES = {
     "sources": {"dagster", "dagster_dbt", "dbt", "duckdb", "pandas", "great_expectations"},
