@@ -27,6 +27,7 @@ def _parser() -> argparse.ArgumentParser:
   altflow run --source live                       on the real exchanges
   altflow run --source live --exchange okx --dry-run   what OKX would cost: requests, bytes, time
   altflow sql "from cumulative_flow(365, 'ex_btc_eth', 'all', 'all') order by utc_date desc limit 5"
+  altflow trace daily_altcoin_flow 2025-06-14     what a number is made of, down to the bodies received
   altflow status                                  what is published and how fresh it is
 
 exit codes: 0 published and complete; 1 failed, nothing published; 2 wrong usage;
@@ -60,9 +61,9 @@ exit codes: 0 published and complete; 1 failed, nothing published; 2 wrong usage
             "trace",
             help="from a number to the rows, addresses and SHA-256 it was made of",
             formatter_class=argparse.RawDescriptionHelpFormatter,
-            description="""Shows what a published number is made of: the rows of the tables below it, the sum computed again, the
-addresses that they were read from and the SHA-256 of each body as received. Exit code 1 where a sum does not
-come out as published, or a body in the archive is not what it should be.""",
+            description="""Shows what a published number is made of: the rows of the tables below it, the sum computed
+again, the addresses that they were read from and the SHA-256 of each body as received. Exit code 1 where a sum
+does not come out as published, or a body in the archive is not what it should be.""",
             epilog="""examples:
   altflow trace daily_symbol_flows 2025-06-14 --where "symbol = 'SOLUSDT'" --open
   altflow trace daily_altcoin_flow 2025-06-14 --where "definition_id = 'rolling_365d.ex_btc_eth.all.all'"

@@ -198,8 +198,8 @@ def _choose_rows(con: Connection, table: str, day_column: str, day: date, where:
     if count:
         return count
     before, after = con.execute(
-        f'SELECT max("{day_column}") FILTER ("{day_column}" < $day), min("{day_column}") FILTER ("{day_column}" > $day) '
-        f'FROM "{table}" WHERE {condition}',
+        "SELECT max(near.day) FILTER (near.day < $day), min(near.day) FILTER (near.day > $day) "
+        f'FROM (SELECT "{day_column}" AS day FROM "{table}" WHERE {condition}) AS near',
         {"day": day},
     ).fetchall()[0]
     if before is None and after is None:

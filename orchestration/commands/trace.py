@@ -16,7 +16,7 @@ from orchestration.commands.terminal import visible
 from orchestration.publish import NothingPublished, open_published
 from orchestration.received import ReceivedRow, rows_of_day
 from orchestration.settings import Settings, load_for_reading
-from orchestration.trace import Contribution, NoRow, Trace, TraceError, TracedBody, trace
+from orchestration.trace import Contribution, NoRow, Trace, TracedBody, TraceError, trace
 
 SHOWN_BODIES = 10
 SHOWN_NUMBERS = 12

@@ -1,9 +1,8 @@
 {{ config(materialized="view") }}
-{#- Declared in the .yml of each mart (config.meta.trace), beside its columns, and published with it. While the project is
-    parsed, the graph is not known yet. -#}
+{#- Declared in the .yml of each mart (config.meta.trace), beside its columns, and published with it. While the
+    project is parsed, the graph is not known yet. -#}
 {%- set rows = [] -%}
 {%- for node in graph.nodes.values() | sort(attribute='name') if execute and node.schema == this.schema -%}
-    {%- set mart = loop -%}
     {%- for route in node.config.meta.get('trace', []) -%}
         {%- set number = loop.index -%}
         {%- set recomputed = route.get('recompute', {}) -%}
@@ -18,16 +17,9 @@
     {%- endfor -%}
 {%- endfor -%}
 
-select
-    cast(table_name as varchar) as table_name,
-    cast(route_number as bigint) as route_number,
-    cast(column_name as varchar) as column_name,
-    cast(source_name as varchar) as source_name,
-    cast(source_column as varchar) as source_column,
-    cast(source_condition as varchar) as source_condition,
-    cast(expression as varchar) as expression,
-    cast(day_column as varchar) as day_column
-from (
+with routes(
+    table_name, route_number, column_name, source_name, source_column, source_condition, expression, day_column
+) as (
     values
     {% for row in rows -%}
         (
@@ -44,5 +36,16 @@ from (
         ),
     {% endfor -%}
     (null, null, null, null, null, null, null, null)
-) as routes(table_name, route_number, column_name, source_name, source_column, source_condition, expression, day_column)
+)
+
+select
+    cast(table_name as varchar) as table_name,
+    cast(route_number as bigint) as route_number,
+    cast(column_name as varchar) as column_name,
+    cast(source_name as varchar) as source_name,
+    cast(source_column as varchar) as source_column,
+    cast(source_condition as varchar) as source_condition,
+    cast(expression as varchar) as expression,
+    cast(day_column as varchar) as day_column
+from routes
 where table_name is not null
