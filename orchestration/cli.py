@@ -47,6 +47,7 @@ exit codes: 0 published and complete; 1 failed, nothing published; 2 wrong usage
     run.add_argument("--quiet", action="store_true", help="no progress bar")
 
     status = commands.add_parser("status", help="freshness, coverage and runs of the published snapshot")
+    status.add_argument("--json", action="store_true", help="as JSON")
     _snapshot_arguments(status)
 
     sql = commands.add_parser("sql", help="SQL on the published snapshot; without a query an interactive prompt")
