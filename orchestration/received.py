@@ -7,7 +7,6 @@ a Unix time of that day in seconds, milliseconds or microseconds.
 
 import gzip
 import io
-import json
 import re
 import zipfile
 from collections.abc import Iterator
@@ -103,7 +102,7 @@ def _json_rows(place: str, text: str, day: _Day, series: str | None) -> Iterator
             if stack:
                 stack[-1]["count"] += 1
         else:
-            value = json.loads(word) if word[0] == '"' and len(word) > 1 else word
+            value = word.strip('"')
             if stack:
                 stack[-1]["is_day"] |= day.is_named_by(value)
                 stack[-1]["is_series"] |= value == series

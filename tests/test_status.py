@@ -4,7 +4,7 @@ from datetime import date
 
 import pytest
 
-from orchestration.commands.status import _absent, _judged, _late
+from orchestration.commands.status import _absent, _dataset, _judged, _late
 
 
 @pytest.mark.parametrize(

@@ -4,7 +4,7 @@ import argparse
 import json
 import sys
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass, is_dataclass
+from dataclasses import asdict, dataclass
 from datetime import UTC, date, datetime, time, timedelta
 from typing import Any
 
@@ -99,10 +99,14 @@ def main(args: argparse.Namespace) -> int:
     with con:
         told = _told(con, settings)
     if args.json:
-        print(json.dumps(told, indent=1, default=lambda value: asdict(value) if is_dataclass(value) else str(value)))
+        print(json.dumps(told, indent=1, default=_as_data))
     else:
         _print(told, settings)
     return 0
+
+
+def _as_data(value: Any) -> Any:
+    return asdict(value) if isinstance(value, (Flows, Dataset)) else str(value)
 
 
 def _told(con: Connection, settings: Settings) -> dict[str, Any]:
