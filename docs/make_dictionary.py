@@ -19,8 +19,8 @@ HEAD = """<!-- made by `make dictionary`: change the descriptions in dbt_project
 Every table of `published/marts.duckdb`, first its grain. The same words stand in the file itself: `.describe TABLE`
 at the prompt of `altflow sql`, `from duckdb_columns()`. Endings of names tell units: `_usd` dollars, `_base` and
 `_quote` amounts of that asset, `_ratio` 0 to 1 or -1 to 1, `_count`, `_days`, `_at` a UTC time, `_date` a UTC day.
-`NULL` is not reported; 0 is a reported zero. Amounts are taker-signed: a buy is a trade whose aggressor bought. How to ask:
-[analysts.md](analysts.md); what to read with care: [querying.md](querying.md).
+`NULL` is not reported; 0 is a reported zero. Amounts are taker-signed: a buy is a trade whose aggressor bought. How to
+ask: [analysts.md](analysts.md); what to read with care: [querying.md](querying.md).
 """
 
 

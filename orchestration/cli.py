@@ -73,6 +73,10 @@ does not come out as published, or a body in the archive is not what it should b
         )
     )
 
+    brief = commands.add_parser("brief", help="the daily brief of what is published: one HTML file")
+    brief.add_argument("--open", action="store_true", help="show it in the browser")
+    _snapshot_arguments(brief)
+
     doctor = commands.add_parser("doctor", help="which upstreams answer from here, and what to do")
     doctor.add_argument(
         "--source", choices=("sandbox", "recorded", "live"), help="default: ALTFLOW_SOURCE, else sandbox"

@@ -1,4 +1,4 @@
-"""The analyst's desk on the recorded market: numbers traced to their bodies, pages whose answers are true, a notebook."""
+"""The analyst's desk on the recorded market: numbers traced to their bodies, pages that are true, a notebook."""
 
 import json
 import os
@@ -10,7 +10,6 @@ from pathlib import Path
 
 import duckdb
 import pytest
-import yaml
 
 from docs import make_answers, make_dictionary
 from orchestration.trace import NoRow, TraceError, tables, trace
@@ -23,7 +22,7 @@ FOUND = [
     ("daily_asset_flows", "net_taker_usd", "base_asset = 'SOL'"),
     ("daily_control_flow", "rolling_365d_net_taker_usd", "flow_group = 'BTC' and quotes = 'all'"),
     ("daily_dominance", "covered_usd", "definition_id = 'spot_volume'"),
-    ("daily_dominance", "btc_share_ratio", "definition_id = 'cap_all'"),
+    ("daily_dominance", "covered_btc_share_ratio", "definition_id = 'cap_all'"),
     ("daily_stablecoin_supply", "circulating_usd", "symbol = 'USDT'"),
     ("daily_stablecoin_ratio", "ssr", None),
     ("daily_macro", "value", "series_id = 'DFF'"),
@@ -133,6 +132,7 @@ def test_routes_follow_the_lineage_of_dbt(con):
     same_rows = {
         "daily_symbol_flows": "int_spot_flows_converted",
         "daily_asset_flows": "int_spot_flows_converted",
+        "daily_control_flow": "int_control_days_summed",
         "source_spans": None,
     }
     routes = con.execute("SELECT DISTINCT table_name, source_name FROM trace_routes").fetchall()
@@ -205,7 +205,7 @@ def test_the_dictionary_is_up_to_date_and_names_every_table(con):
 
 def test_no_published_column_is_without_a_description():
     for path in make_dictionary.MODELS.glob("*.yml"):
-        for model in yaml.safe_load(path.read_text())["models"]:
+        for model in make_dictionary.read(path)["models"]:
             assert not [column["name"] for column in model["columns"] if not column.get("description")], path.name
 
 
@@ -224,9 +224,7 @@ def test_the_notebook_runs_and_says_what_is_synthetic(data: Path, tmp_path: Path
     made_up.parent.mkdir()
     with duckdb.connect(str(made_up)) as con:
         con.execute(f"ATTACH '{data}/published/marts.duckdb' AS real (READ_ONLY)")
-        con.execute(
-            "CREATE TABLE run_info AS SELECT * REPLACE ('sandbox' AS source, true AS synthetic) FROM real.run_info"
-        )
+        con.execute("CREATE TABLE run_info AS SELECT * REPLACE (true AS synthetic) FROM real.run_info")
         for table in ("daily_control_flow", "claims", "coverage_daily"):
             con.execute(f"CREATE TABLE {table} AS FROM real.{table} LIMIT 1000")
         con.execute("CREATE TABLE daily_asset_flows AS FROM real.daily_asset_flows LIMIT 1000")
