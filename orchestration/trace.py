@@ -86,6 +86,7 @@ class Trace:
     day_column: str
     day: date
     column: str | None
+    meaning: str | None
     expression: str | None
     row_count: int
     numbers: list[Made]
@@ -106,7 +107,11 @@ class Trace:
         """All of it as plain data; `most_bodies` cuts the list, never the count."""
         bodies = [asdict(body) for body in self.bodies]
         return {
-            **{name: value for name, value in vars(self).items() if name in ("table", "day", "column", "expression")},
+            **{
+                name: value
+                for name, value in vars(self).items()
+                if name in ("table", "day", "column", "meaning", "expression")
+            },
             "row_count": self.row_count,
             "numbers": [asdict(made) for made in self.numbers],
             "is_proved": self.is_proved,
@@ -134,16 +139,17 @@ def trace(con: Connection, table: str, day: date, column: str | None = None, whe
     if column and column not in columns:
         raise TraceError(f"{table} has no column {column}{_meant(column, list(columns))}")
     numbers = _choose_rows(con, table, day_column, day, where)
-    found = Trace(table, day_column, day, column, None, numbers, [])
+    found = Trace(table, day_column, day, column, None, None, numbers, [])
     if "sql" in columns:
         if numbers > 1:
             raise TraceError(f"{numbers} claims are of {day}: choose one, as with --where \"claim_id = 'C1'\"")
         _through_query(con, found)
     else:
         if column is None:
-            sums = [route["column_name"] for route in routes if route["expression"]]
+            sums = [route["column_name"] for route in routes if route["expression"] and route["route_number"] == 1]
             found.column = next(iter([*sums, *_figures(columns)]), None)
         _prove(con, found, columns, [route for route in routes if route["column_name"] == found.column])
+    found.meaning = _comment(con, found)
     _follow(con, found, published)
     _find_bodies(con, found, published)
     found.why_null = _why_null(con, found, columns)
@@ -430,18 +436,20 @@ def _cited_by(con: Connection, key: dict[str, Any], published: dict[str, dict[st
     return rows[0][0] if rows else None
 
 
-def _why_null(con: Connection, found: Trace, columns: dict[str, str]) -> list[str]:
-    """Of a number that is not there: what the column says of NULL, how its row was judged, what was not covered."""
-    if not found.column or all(made.published is not None for made in found.numbers):
-        return []
-    said = []
-    comment = _scalar(
+def _comment(con: Connection, found: Trace) -> str | None:
+    """What the column says of itself."""
+    return _scalar(
         con,
         "SELECT max(comment) FROM duckdb_columns() WHERE table_name = ? AND column_name = ?",
         [found.table, found.column],
     )
-    if comment:
-        said.append(f"{found.column}: {comment}")
+
+
+def _why_null(con: Connection, found: Trace, columns: dict[str, str]) -> list[str]:
+    """Of a number that is not there: how its row was judged, and what was not covered."""
+    if not found.column or all(made.published is not None for made in found.numbers):
+        return []
+    said = []
     judged = [name for name in columns if re.search(r"coverage|complete|covered|reason|_days$|_count$", name)]
     if judged and found.row_count == 1:
         row = _rows(

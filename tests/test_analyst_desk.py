@@ -108,7 +108,11 @@ def test_questions_without_an_answer_say_what_to_ask(con):
 def test_a_null_says_why(con):
     found = trace(con, "daily_altcoin_flow", date(2020, 6, 1), "cumulative_net_taker_usd", HEADLINE)
     said = "\n".join(found.why_null)
-    assert "the window is valid" in said and "window_coverage_ratio" in said and "the run begins on 2020-01-01" in said
+    assert (
+        "the window is valid" in str(found.meaning)
+        and "window_coverage_ratio" in said
+        and "the run begins on 2020-01-01" in said
+    )
 
 
 def test_routes_follow_the_lineage_of_dbt(con):
@@ -133,6 +137,7 @@ def test_routes_follow_the_lineage_of_dbt(con):
         "daily_symbol_flows": "int_spot_flows_converted",
         "daily_asset_flows": "int_spot_flows_converted",
         "daily_control_flow": "int_control_days_summed",
+        "daily_macro": "int_macro_vintages_dated",
         "source_spans": None,
     }
     routes = con.execute("SELECT DISTINCT table_name, source_name FROM trace_routes").fetchall()

@@ -90,6 +90,8 @@ def _as_data(said: Opened) -> dict[str, Any]:
 
 def _lines(found: Trace, most: int | None, opened: dict[str, Opened]) -> Iterator[str]:
     yield f"{found.table}, {found.day_column} {found.day}{f', {found.column}' if found.column else ''}"
+    if found.meaning:
+        yield from textwrap.wrap(found.meaning, WIDTH, initial_indent="  ", subsequent_indent="  ")
     yield from _numbers(found)
     for said in found.why_null:
         yield from textwrap.wrap(f"NULL: {said}", WIDTH, initial_indent="  ", subsequent_indent="    ")
