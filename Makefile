@@ -1,6 +1,6 @@
 # make run and make test need Python >= 3.11, make and a package index; the rest is set up here.
 .DEFAULT_GOAL := help
-.PHONY: help setup run test browser pictures chaos storm check ui bench lock clean
+.PHONY: help setup run test browser pictures chaos storm check ui bench dictionary lock clean
 
 BIN := .venv/bin
 STAMP := .venv/.installed
@@ -54,6 +54,9 @@ ui: setup  ## Dagster's UI and daemon, schedules on
 
 bench: setup  ## every benchmarks/bench_*.py
 	@for script in benchmarks/bench_*.py; do echo "$$script"; $(BIN)/python $$script $(ARGS) || exit 1; done
+
+dictionary: setup  ## docs/dictionary.md from the descriptions of the dbt project
+	@$(BIN)/python docs/make_dictionary.py
 
 lock: | $(BIN)/uv  ## requirements.lock from pyproject.toml; ARGS=--upgrade takes newer versions
 	$(BIN)/uv pip compile pyproject.toml --extra dev --universal --fork-strategy fewest --python-version 3.11 \

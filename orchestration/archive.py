@@ -6,6 +6,7 @@ cards make a pack readable without the warehouse, so that the raw tables can be 
 archive alone.
 """
 
+import contextlib
 import json
 import os
 import struct
@@ -138,6 +139,25 @@ class Archive:
         if digest(content).hexdigest() != sha256:
             raise ArchiveError(f"{path} at {offset}: not the body {sha256}; restore the pack from a backup")
         return content
+
+    def located(self, upstream: str, fetched_at: datetime) -> dict[str, tuple[str, int, int, int]]:
+        """By SHA-256, where the bodies lie that were fetched from `upstream` in that month: pack, offset, length and
+        byte count, as `read` takes them. Only cards are read, no body; a torn or damaged end is left out."""
+        found: dict[str, tuple[str, int, int, int]] = {}
+        for path in sorted((self.root / upstream / f"{fetched_at:%Y-%m}").glob("*.pack")):
+            name, size = str(path.relative_to(self.root)), path.stat().st_size
+            with open(path, "rb") as file, contextlib.suppress(ValueError, KeyError):
+                while len(head := file.read(_HEAD.size)) == _HEAD.size:
+                    magic, length = _HEAD.unpack(head)
+                    if magic != _SKIPPABLE:
+                        break
+                    card = json.loads(file.read(length))
+                    start = file.tell()
+                    if start + card["length"] > size:
+                        break
+                    found.setdefault(card["sha256"], (name, start, card["length"], card["bytes"]))
+                    file.seek(card["length"], os.SEEK_CUR)
+        return found
 
     def entries(self) -> Iterator[Entry]:
         """Every whole body of every pack: packs in the order of their first fetch, bodies as appended; a

@@ -26,6 +26,7 @@ LAYERS = [
     {"claims", "schema", "sources", "statistics", "trade_groups", "trade_numbers"},
     {
         "archive",
+        "received",
         "plan",
         "expectations",
         "trade_text",
@@ -42,7 +43,7 @@ LAYERS = [
     {"brief"},
     {"asking"},
     {"ingest"},
-    {"status", "rebuild"},
+    {"status", "rebuild", "trace"},
     {"run"},
     {"defs"},
     {"definitions"},
@@ -53,7 +54,7 @@ LAYERS = [
 LEVEL = {part: level for level, parts in enumerate(LAYERS) for part in parts}
 SANDBOX_MAY_IMPORT = {"records", "settings"}
 # They know what an answer is (sources/body.py), not who gave it.
-KNOW_NO_UPSTREAM = {"archive", "plan", "warehouse", "publish"}
+KNOW_NO_UPSTREAM = {"archive", "received", "plan", "warehouse", "publish"}
 
 FORBIDDEN_LIBRARIES = {
     "sources": {"dagster", "dagster_dbt", "dbt", "duckdb", "pandas", "great_expectations"},
