@@ -21,6 +21,8 @@ from orchestration.sources.body import Body, Window
 
 _SKIPPABLE = 0x184D2A50
 _HEAD = struct.Struct("<II")
+_DAMAGED = (ValueError, LookupError, TypeError, OSError, OverflowError, MemoryError, RecursionError, pa.ArrowException)
+"""What reading a damaged card or frame raises."""
 
 
 class ArchiveError(Exception):
@@ -153,29 +155,28 @@ class Archive:
         while at < len(data):
             try:
                 card, start = _card(data, at)
-            except ValueError as error:
-                raise ArchiveError(f"{path} at {at}: {error}; restore the pack from a backup") from None
-            if card is None:
-                return
-            end = start + card["length"]
-            try:
+                if card is None:
+                    return
+                end = start + card["length"]
                 content = self._codec.decompress(data[start:end], decompressed_size=card["bytes"], asbytes=True)
-            except (OSError, pa.ArrowException) as error:
-                raise ArchiveError(f"{path} at {start}: unreadable ({error}); restore the pack from a backup") from None
-            body = Body(
-                card["upstream"],
-                card["dataset"],
-                card["url"],
-                card["status"],
-                datetime.fromisoformat(card["fetched_at"]),
-                content,
-                card["context"],
-            )
+                body = Body(
+                    card["upstream"],
+                    card["dataset"],
+                    card["url"],
+                    card["status"],
+                    datetime.fromisoformat(card["fetched_at"]),
+                    content,
+                    card["context"],
+                )
+                window = Window(*map(date.fromisoformat, card["window"]))
+                asked = Asked(card["scope"], window, card["page"], card["pages"], card["batch"])
+                entry = Entry(body, asked, name, start, end - start)
+            except _DAMAGED as error:
+                why = f"unreadable ({type(error).__name__}: {str(error)[:120]})"
+                raise ArchiveError(f"{path} at {at}: {why}; restore the pack from a backup") from None
             if body.sha256 != card["sha256"]:
                 raise ArchiveError(f"{path} at {start}: not the body {card['sha256']}; restore the pack from a backup")
-            window = Window(*map(date.fromisoformat, card["window"]))
-            asked = Asked(card["scope"], window, card["page"], card["pages"], card["batch"])
-            yield Entry(body, asked, name, start, end - start)
+            yield entry
             at = end
 
 
@@ -192,6 +193,8 @@ def _card(data: bytes, at: int) -> tuple[dict | None, int]:
     if start > len(data):
         return None, at
     card = json.loads(data[at + _HEAD.size : start])
+    if card["length"] < 0 or card["bytes"] < 0:
+        raise ValueError("a body of less than nothing")
     return (card, start) if start + card["length"] <= len(data) else (None, at)
 
 
@@ -202,5 +205,5 @@ def _first_fetched(path: Path) -> datetime | None:
             return None
         try:
             return datetime.fromisoformat(json.loads(file.read(_HEAD.unpack(head)[1]))["fetched_at"])
-        except (ValueError, KeyError, TypeError):
+        except _DAMAGED:
             return datetime.min  # damaged: to be met, and named, by whoever reads the pack
