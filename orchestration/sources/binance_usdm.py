@@ -63,6 +63,8 @@ def parse_symbols(body: Body) -> Parsed:
     try:
         binance.server_time(body)
         symbols = distinct(body.data["symbols"])
+        if not all(type(s[name]) is str for s in symbols for name in ("symbol", "status")):
+            raise ValueError("a name or status that is no text")
         columns = {
             "exchange": [body.upstream] * len(symbols),
             "symbol": [s["symbol"] for s in symbols],

@@ -117,6 +117,8 @@ def _parsed(bodies: Sequence[Body], pair_of: Split) -> Parsed:
             content = body.data
             if content["columns"] != [*COLUMNS, "sizes"]:
                 raise ValueError(f"columns {content['columns']}")
+            if type(content["kind"]) is not str:
+                raise TypeError(f"kind {content['kind']!r}")
             rows += content["rows"]
             cited += [body.sha256] * len(content["rows"])
             kinds += [content["kind"]] * len(content["rows"])

@@ -1,11 +1,17 @@
 """One body and one target: what went against the promise, if anything."""
 
+import hashlib
+import os
+import resource
 import time
 import traceback
 from dataclasses import dataclass
 from pathlib import Path
 
-from tests.fuzz.targets import ALLOWED, Target
+from tests.fuzz import bodies
+from tests.fuzz.targets import ALLOWED, Target, targets
+
+ROOT = Path(__file__).resolve().parent.parent.parent
 
 MOST_SECONDS = 2.0
 MOST_BYTES = 64 << 20
@@ -39,20 +45,63 @@ def attempt(target: Target, content: bytes) -> Finding | None:
     return None
 
 
-def costly(target: Target, content: bytes) -> Finding | None:
-    """The same, and the finding where it takes too much processor time or memory."""
-    before, started = resident(), time.process_time()
-    has_peak = reset_peak()
+def worst_of(target: Target) -> bodies.Made:
+    """Bodies of up to a megabyte that cost as much as they can."""
+    return target.worst() | bodies.large(target.seeds[0])
+
+
+def measured(target: Target, content: bytes) -> tuple[Finding | None, float, int]:
+    """The same, with the seconds of processor time and the bytes of memory that it took (0: not measured here)."""
+    target_is_loaded(target)
+    before, has_peak, started = resident(), reset_peak(), time.process_time()
     found = attempt(target, content)
-    seconds = time.process_time() - started
-    grown = peak() - before if has_peak else 0
-    if found:
-        return found
-    if seconds > MOST_SECONDS:
-        return Finding(target.name, "too long", content, f"{seconds:.1f} s of processor time for {len(content)} bytes")
-    if grown > MOST_BYTES:
-        return Finding(target.name, "too much memory", content, f"{grown >> 20} MiB for {len(content)} bytes")
-    return None
+    return found, time.process_time() - started, peak() - before if has_peak else 0
+
+
+def target_is_loaded(target: Target) -> None:
+    """What a target imports when it is first used is no cost of a body."""
+    if target.name not in _LOADED:
+        attempt(target, target.seeds[0])
+        _LOADED.add(target.name)
+
+
+_LOADED: set[str] = set()
+
+
+class Watch:
+    """Reads bodies for a long time; writes the first finding of each kind to `folder`, cut to what it needs."""
+
+    def __init__(self, folder: Path):
+        self._folder = folder
+        self._known: set[tuple[str, str]] = set()
+
+    def read(self, target: Target, content: bytes) -> None:
+        target_is_loaded(target)
+        most, started = _most_ever(), time.process_time()
+        found = attempt(target, content)
+        if found is None and (time.process_time() - started > MOST_SECONDS or _most_ever() - most > MOST_BYTES):
+            found, seconds, grown = measured(target, content)
+            if seconds > MOST_SECONDS or grown > MOST_BYTES:
+                found = Finding(target.name, "cost", content, f"{seconds:.1f} s, {grown >> 20} MiB")
+        if found is None or (target.name, found.kind) in self._known:
+            return
+        self._known.add((target.name, found.kind))
+        least = content if found.kind == "cost" else smallest(target, found)
+        name = hashlib.sha256(f"{target.name} {found.kind}".encode()).hexdigest()[:12]
+        (self._folder / name).write_bytes(least)
+        (self._folder / f"{name}.txt").write_text(
+            f"{target.name}: {found.kind}\n{least[:2000]!r}\n{found.told}", errors="backslashreplace"
+        )
+
+
+def _most_ever() -> int:
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss << 10
+
+
+def all_targets() -> list[Target]:
+    """With what is recorded, where that is shared."""
+    shared = (ROOT / os.environ.get("ALTFLOW_SHARED", "../shared")).resolve()
+    return targets(shared if shared.is_dir() else None)
 
 
 def smallest(target: Target, finding: Finding, most_tries: int = 2000) -> bytes:

@@ -18,6 +18,7 @@ from decimal import Decimal
 from itertools import islice
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlencode
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -29,16 +30,13 @@ from orchestration.records import RECORDS, TAKER_ESTIMATES
 from orchestration.reduce import Reduced, Task, reduce_file
 from orchestration.reduce_pages import PageReducer
 from orchestration.sources import (
-    binance_usdm,
     binance_usdm_days,
     binance_vision,
-    bitget,
     bucket,
     bybit,
     http,
     imported,
     json_rows,
-    kucoin,
     okx,
     registry,
 )
@@ -61,13 +59,13 @@ Read = Callable[[bytes], Any]
 
 @dataclass(frozen=True)
 class Target:
-    """`read` gives what came of a body. `seeds`: bodies that it understands; `worst`: made to cost as much as can be."""
+    """`read` gives what came of a body. `seeds`: bodies that it understands; `worst`: made to cost all they can."""
 
     name: str
     read: Read
     seeds: tuple[bytes, ...]
     parsers: tuple[Callable, ...] = ()
-    worst: Callable[[], dict[str, bytes]] = dict
+    worst: Callable[[], bodies.Made] = dict
 
 
 # --- what was recorded
@@ -241,6 +239,8 @@ class Answering:
 
     def get(self, host: Host, path: str, params=None, weight=1, wrong=http.is_json, post=None) -> Answer:
         _plain(path)
+        urlencode(params or {})
+        json.dumps(post).encode()
         self._left -= 1
         if self._left < 0:
             raise SourceError(f"{host.name} {path}: no more")
@@ -383,7 +383,7 @@ def _of_series(name: str, series: Any, shared: Path | None) -> Iterator[Target]:
         zips = tuple(bodies.zip_of(f"{stem}.csv", text) for text in texts)
         listing = _listing(f"data/futures/um/daily/{kind}/BTCUSDT/{stem}.zip")
 
-        def worst() -> dict[str, bytes]:
+        def worst() -> bodies.Made:
             return bodies.zips(f"{stem}.csv") | _rows_of(f"{stem}.csv", rows)
 
         asked = _fetcher(series.fetch, [listing, CHECKSUM, *zips], "BTCUSDT", window, NOW)
@@ -473,32 +473,34 @@ def _listing(*keys: str) -> bytes:
     return f"{head}<Name>b</Name><IsTruncated>false</IsTruncated>{entries}</ListBucketResult>".encode()
 
 
-def _files() -> dict[str, bytes]:
-    return bodies.zips("trades.csv") | bodies.gzips() | {"no trades": b"a,b\n" * 200_000}
+def _files() -> bodies.Made:
+    return bodies.zips("trades.csv") | bodies.gzips() | {"no trades": lambda: b"a,b\n" * 200_000}
 
 
-def _bars() -> dict[str, bytes]:
+def _bars() -> bodies.Made:
     return {
-        "a page of a row 8,000 times": b"["
-        + b",".join([b'[1772323200000,"1","1","1","1","1",1772409599999,"1",1,"1","1","0"]'] * 8_000)
-        + b"]",
-        "a page of rows that open nowhere": b"["
-        + b",".join(b'[%d,"1","1","1","1","1",1772409599999,"1",1,"1","1","0"]' % i for i in range(15_000))
-        + b"]",
-        "a page of lists": b"[" + b"[]," * 300_000 + b"[]]",
-        "a page of zeros": b"[" + b"0," * 500_000 + b"0]",
+        "a page of a row 8,000 times": lambda: (
+            b"[" + b",".join([b'[1772323200000,"1","1","1","1","1",1772409599999,"1",1,"1","1","0"]'] * 8_000) + b"]"
+        ),
+        "a page of rows that open nowhere": lambda: (
+            b"["
+            + b",".join(b'[%d,"1","1","1","1","1",1772409599999,"1",1,"1","1","0"]' % i for i in range(15_000))
+            + b"]"
+        ),
+        "a page of lists": lambda: b"[" + b"[]," * 300_000 + b"[]]",
+        "a page of zeros": lambda: b"[" + b"0," * 500_000 + b"0]",
     }
 
 
-def _rows_of(member: str, text: bytes) -> dict[str, bytes]:
+def _rows_of(member: str, text: bytes) -> bodies.Made:
     """Files of a day that hold far more rows than a day has, sound ones and others."""
     head, _, rows = text.partition(b"\n")
     row = rows.splitlines()[0] + b"\n"
     nothing = b",".join([b"x"] * (row.count(b",") + 1)) + b"\n"
     return {
-        "zip of one row 60,000 times": bodies.zip_of(member, head + b"\n" + row * 60_000),
-        "zip of 200,000 rows of nothing": bodies.zip_of(member, head + b"\n" + nothing * 200_000),
-        "zip of distinct rows of nothing": bodies.zip_of(
+        "zip of one row 60,000 times": lambda: bodies.zip_of(member, head + b"\n" + row * 60_000),
+        "zip of 200,000 rows of nothing": lambda: bodies.zip_of(member, head + b"\n" + nothing * 200_000),
+        "zip of distinct rows of nothing": lambda: bodies.zip_of(
             member, head + b"\n" + b"".join(b"%d" % i + nothing for i in range(100_000))
         ),
     }
@@ -641,7 +643,7 @@ TYPED: dict[str, list[bytes]] = {
                 "peggedAssets": [
                     {"id": "1", "name": "A", "symbol": "AUSD", "gecko_id": None, "pegType": "peggedUSD", "price": 1.001,
                      "pegMechanism": "fiat-backed", "circulating": {"peggedUSD": 1000.5}},
-                    {"id": "2", "name": "B", "symbol": "BUSD", "pegType": "peggedEUR", "price": None, "circulating": {}},
+                    {"id": "2", "name": "B", "symbol": "B", "pegType": "peggedEUR", "price": None, "circulating": {}},
                 ]
             }
         )
@@ -662,7 +664,8 @@ TYPED: dict[str, list[bytes]] = {
         _raw(
             {
                 "data": [
-                    {"asset": "btc", "time": "2024-01-01T00:00:00.000000000Z", "CapMrktEstUSD": "1e12", "ReferenceRateUSD": "42000.1"},
+                    {"asset": "btc", "time": "2024-01-01T00:00:00.000000000Z", "CapMrktEstUSD": "1e12",
+                     "ReferenceRateUSD": "42000.1"},
                     {"asset": "eth", "time": "2024-01-01T00:00:00.000000000Z", "CapMrktEstUSD": "3.5"},
                 ],
                 "next_page_token": "abc",
@@ -848,23 +851,25 @@ def _zstd_zeros() -> bytes:
     return bytes(pa.compress(bytes(64 << 20), "zstd", asbytes=True)).ljust(1 << 15, b"\0")
 
 
-def _packs() -> dict[str, bytes]:
+def _packs() -> bodies.Made:
     return {
-        "a card that says 1 TB": _card(bytes=10**12, length=9) + b"(\xb5/\xfd\x04\x00\x01\x00\x00",
-        "a card that says less than nothing": _card(bytes=-1, length=9) + bytes(9),
-        "a card that goes backwards": _card(length=-200) + bytes(9),
-        "a pack of zstd zeros": _card(bytes=1 << 30, length=(1 << 15)) + _zstd_zeros(),
-        "cards without end": _card(length=0, bytes=0) * 3,
+        "a card that says 1 TB": lambda: _card(bytes=10**12, length=9) + b"(\xb5/\xfd\x04\x00\x01\x00\x00",
+        "a card that says less than nothing": lambda: _card(bytes=-1, length=9) + bytes(9),
+        "a card that goes backwards": lambda: _card(length=-200) + bytes(9),
+        "a pack of zstd zeros": lambda: _card(bytes=1 << 30, length=(1 << 15)) + _zstd_zeros(),
+        "cards without end": lambda: _card(length=0, bytes=0) * 3,
     }
 
 
-def _listings() -> dict[str, bytes]:
+def _listings() -> bodies.Made:
     return {
-        "open entries": b'<?xml version="1.0"?><ListBucketResult >' + b"<Contents>" * 90_000,
-        "open keys": b'<?xml version="1.0"?><ListBucketResult >' + b"<Contents><Key>" * 60_000 + b"</Contents>",
-        "open prefixes": b'<?xml version="1.0"?><ListBucketResult >' + b"<CommonPrefixes><Prefix>" * 40_000,
-        "open roots": b"<ListBucketResult " * 50_000,
-        "many entries": b'<?xml version="1.0"?><ListBucketResult >' + b"<Contents><Key>a</Key></Contents>" * 30_000,
+        "open entries": lambda: b'<?xml version="1.0"?><ListBucketResult >' + b"<Contents>" * 90_000,
+        "open keys": lambda: b'<?xml version="1.0"?><ListBucketResult >' + b"<Contents><Key>" * 60_000 + b"</Contents>",
+        "open prefixes": lambda: b'<?xml version="1.0"?><ListBucketResult >' + b"<CommonPrefixes><Prefix>" * 40_000,
+        "open roots": lambda: b"<ListBucketResult " * 50_000,
+        "many entries": lambda: (
+            b'<?xml version="1.0"?><ListBucketResult >' + b"<Contents><Key>a</Key></Contents>" * 30_000
+        ),
     }
 
 
