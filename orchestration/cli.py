@@ -140,6 +140,8 @@ def main(argv: list[str] | None = None) -> int:
 
 
 def entry() -> None:
+    # Whatever this machine's habit is: nobody else may write into a data folder.
+    os.umask(os.umask(0o022) | 0o022)
     code = main()
     # Everything is closed by now; to take Dagster's modules apart one by one is more than a second of every run.
     for stream in (sys.stdout, sys.stderr):

@@ -377,7 +377,8 @@ def _us_of(seconds: "pl.Series") -> "pl.Series | None":
     if seconds.str.len_bytes().max() <= 17:  # pyright: ignore
         return (near * 1_000_000).round().cast(pl.Int64)
     if seconds.str.len_bytes().max() <= 23 and not seconds.str.contains(r"[eE]").any():  # pyright: ignore
-        return (seconds.cast(pl.Decimal(38, 12)).to_physical() // 1_000_000).cast(pl.Int64)
+        exact = seconds.cast(pl.Decimal(38, 12), strict=False)
+        return None if exact.null_count() else (exact.to_physical() // 1_000_000).cast(pl.Int64)
     return None
 
 

@@ -55,7 +55,9 @@ def main(args: argparse.Namespace) -> int:
         *(lambda service=service: [_service(http, *service)] for service in _services(settings)),
     ]  # fmt: skip
     try:
-        print(f"source {settings.source}{f' through {upstreams.base}' if upstreams.base else ''}")
+        print(
+            f"source {settings.source}{f' through {settings_module.shown(upstreams.base)}' if upstreams.base else ''}"
+        )
         with ThreadPoolExecutor(len(probes)) as pool:
             findings = [finding for found in pool.map(lambda probe: probe(), probes) for finding in found]
     finally:

@@ -32,10 +32,10 @@ def main(args: argparse.Namespace) -> int:
         return _show(con, query, args.form)
 
 
-def _show(con: Connection, query: str, form: str | None) -> int:
+def _show(con: Connection, query: str, form: str | None, parameters: list[str] | None = None) -> int:
     try:
         if form is None:
-            relation = con.sql(query)
+            relation = con.sql(query, params=parameters)
             if relation is not None:
                 relation.show(max_width=200, max_rows=100)
             return 0
@@ -103,8 +103,9 @@ def _prompt(con: Connection) -> int:
                 _show(
                     con,
                     "SELECT column_name, data_type, comment FROM duckdb_columns() "
-                    f"WHERE table_name = '{rest.strip().replace(chr(39), chr(39) * 2)}' ORDER BY column_index",
+                    "WHERE table_name = ? ORDER BY column_index",
                     None,
+                    [rest.strip()],
                 )
             else:
                 print(PROMPT_HELP)

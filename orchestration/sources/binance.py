@@ -27,6 +27,8 @@ HOST = Host(
     burst=5000,
     connections=4,
     weight_header="X-MBX-USED-WEIGHT-1M",
+    # The listing of all symbols is some 15 MB.
+    max_bytes=64 * 2**20,
 )
 PAGE = 1000
 # Every asset that was ever a quote on the exchange.

@@ -142,6 +142,7 @@ def _tables(
     exact = {name: amounts(cells[name]) for name in AMOUNTS}
     rates = {name: prices(cells[name]) for name in PRICES}
     bad = {i: f"{name} {why}" for name, read in (exact | rates).items() for i, why in read.bad.items()}
+    bad |= {i: "volume_quote is missing" for i, text in enumerate(cells["volume_quote"]) if text is None}
     for i, why in bad.items():
         key = f"{upstream} {rows[i][0]} {rows[i][1]}"
         text = json.dumps(rows[i])
