@@ -170,12 +170,12 @@ class Archive:
                 )
                 window = Window(*map(date.fromisoformat, card["window"]))
                 asked = Asked(card["scope"], window, card["page"], card["pages"], card["batch"])
-                entry = Entry(body, asked, name, start, end - start)
+                entry, told = Entry(body, asked, name, start, end - start), card["sha256"]
             except _DAMAGED as error:
                 why = f"unreadable ({type(error).__name__}: {str(error)[:120]})"
                 raise ArchiveError(f"{path} at {at}: {why}; restore the pack from a backup") from None
-            if body.sha256 != card["sha256"]:
-                raise ArchiveError(f"{path} at {start}: not the body {card['sha256']}; restore the pack from a backup")
+            if body.sha256 != told:
+                raise ArchiveError(f"{path} at {start}: not the body {told}; restore the pack from a backup")
             yield entry
             at = end
 
