@@ -47,6 +47,10 @@ check: setup  ## ruff, pyright, sqlfluff
 	$(BIN)/pyright
 	$(BIN)/sqlfluff lint --disable-progress-bar --processes 2 dbt_project
 
+audit: setup  ## the lock names hashes and no place; known vulnerabilities of its versions (pip-audit, asks pypi.org)
+	@$(BIN)/python -m pytest -q tests/test_house.py -k lock
+	@$(INDEX) $(BIN)/uv tool run pip-audit --strict --requirement requirements.lock --require-hashes --disable-pip
+
 ui: setup  ## Dagster's UI and daemon, schedules on
 	@$(BIN)/python -m orchestration ui $(ARGS)
 

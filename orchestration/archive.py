@@ -148,6 +148,14 @@ class Archive:
         for _, path in sorted((fetched, path) for fetched, path in runs if fetched):
             yield from self._scan(path)
 
+    def packs(self) -> list[str]:
+        """Names of all packs, relative to the root."""
+        return sorted(path.relative_to(self.root).as_posix() for path in self.root.glob("*/*/*.pack"))
+
+    def bodies_of(self, pack: str) -> Iterator[Entry]:
+        """Like `entries`, of one pack."""
+        return self._scan(self.root / pack)
+
     def _scan(self, path: Path) -> Iterator[Entry]:
         data = path.read_bytes()
         name = str(path.relative_to(self.root))
@@ -172,7 +180,8 @@ class Archive:
                 asked = Asked(card["scope"], window, card["page"], card["pages"], card["batch"])
                 entry, told = Entry(body, asked, name, start, end - start), card["sha256"]
             except _DAMAGED as error:
-                why = f"unreadable ({type(error).__name__}: {str(error)[:120]})"
+                said = str(error)[:120]
+                why = said if type(error) is ValueError else f"unreadable ({type(error).__name__}: {said})"
                 raise ArchiveError(f"{path} at {at}: {why}; restore the pack from a backup") from None
             if body.sha256 != told:
                 raise ArchiveError(f"{path} at {start}: not the body {told}; restore the pack from a backup")

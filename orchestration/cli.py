@@ -61,6 +61,11 @@ exit codes: 0 published and complete; 1 failed, nothing published; 2 wrong usage
     )
     doctor.add_argument("--market", metavar="DIR", help="the folder of a recorded market")
     doctor.add_argument("--exchange", action="append", metavar="X", help="ask only this exchange; repeatable")
+    doctor.add_argument(
+        "--verify-archive",
+        action="store_true",
+        help="ask nobody; read every archived body, compare it with its SHA-256 and the index, tell sizes",
+    )
 
     sandbox = commands.add_parser("sandbox", help="serve the stand-in upstreams on 127.0.0.1")
     from orchestration.sandbox import command

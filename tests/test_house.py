@@ -25,7 +25,7 @@ LAYERS = [
     {"records", "settings"},
     {"claims", "schema", "sources", "statistics", "trade_groups", "trade_numbers"},
     {"archive", "plan", "expectations", "trade_text", "trade_ids", "trade_sums", "builder", "builder_worker"},
-    {"reduce", "reduce_pages", "plan_files"},
+    {"reduce", "reduce_pages", "plan_files", "archive_check"},
     {"workers"},
     {"warehouse"},
     {"load", "marts", "publish", "brief"},

@@ -36,6 +36,10 @@ class Finding:
 
 
 def main(args: argparse.Namespace) -> int:
+    if args.verify_archive:
+        from orchestration.commands import verify_archive
+
+        return verify_archive.main(args)
     settings = settings_module.load(args.source or ("recorded" if args.market else None), args.market)
     settings = settings.override(exchanges=tuple(args.exchange or ()) or None)
     from orchestration.run import RunError, Upstreams
