@@ -5,6 +5,7 @@
 BIN := .venv/bin
 STAMP := .venv/.installed
 MANIFEST := dbt_project/target/manifest.json
+VEGA := orchestration/brief/built/.made
 # Folders are listed too: a deleted model changes only its folder.
 DBT_SOURCES := $(shell find dbt_project -mindepth 1 \( -name target -o -name logs \) -prune -o -print 2>/dev/null)
 PYTHON ?= $(shell for p in python3 python3.13 python3.12 python3.11 python3.14; do \
@@ -20,7 +21,7 @@ export DO_NOT_TRACK := 1
 help:  ## this list
 	@sed -nE 's/^([a-z]+):.*## (.*)/make \1\t\2/p' Makefile | expand -t 14
 
-setup: $(STAMP) $(MANIFEST)  ## make .venv from requirements.lock, compile, parse the dbt project
+setup: $(STAMP) $(MANIFEST) $(VEGA)  ## make .venv from requirements.lock, compile, parse the dbt project
 	@$(BIN)/python -m compileall -q orchestration
 
 run: setup  ## the main job on the generated market; gaps (exit 3) are printed and count as success
@@ -66,7 +67,7 @@ lock: | $(BIN)/uv  ## requirements.lock from pyproject.toml; ARGS=--upgrade take
 		--output-file requirements-fuzz.lock $(ARGS)
 
 clean:  ## remove .venv and everything built; data/ stays
-	rm -rf .venv *.egg-info build dist dbt_project/target dbt_project/logs logs .pytest_cache .ruff_cache .hypothesis
+	rm -rf .venv orchestration/brief/built *.egg-info build dist dbt_project/target dbt_project/logs logs .pytest_cache .ruff_cache .hypothesis
 	find orchestration tests benchmarks -name __pycache__ -type d -prune -exec rm -rf {} + 2>/dev/null || true
 
 # uv comes from the lock too, by its hash.
@@ -87,6 +88,10 @@ $(STAMP): requirements.lock pyproject.toml
 	{ echo "uv did not manage; once more with pip (about 90 s)"; \
 	  $(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes --no-deps -r requirements.lock; }
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-index --no-deps --no-build-isolation --editable .
+	@touch $@
+
+$(VEGA): $(STAMP)
+	@$(BIN)/python -m orchestration.brief.javascript
 	@touch $@
 
 $(MANIFEST): $(STAMP) $(DBT_SOURCES)

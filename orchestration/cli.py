@@ -55,6 +55,10 @@ exit codes: 0 published and complete; 1 failed, nothing published; 2 wrong usage
     form.add_argument("--json", action="store_const", const="json", dest="form", help="one JSON array of objects")
     _snapshot_arguments(sql)
 
+    brief = commands.add_parser("brief", help="the daily brief of what is published: one HTML file")
+    brief.add_argument("--open", action="store_true", help="show it in the browser")
+    _snapshot_arguments(brief)
+
     doctor = commands.add_parser("doctor", help="which upstreams answer from here, and what to do")
     doctor.add_argument(
         "--source", choices=("sandbox", "recorded", "live"), help="default: ALTFLOW_SOURCE, else sandbox"

@@ -6,6 +6,7 @@ import dagster as dg
 
 from orchestration import settings
 from orchestration.asking.context import Progress
+from orchestration.defs.brief import daily_brief
 from orchestration.defs.checks import mart_checks
 from orchestration.defs.published import published_snapshot
 from orchestration.defs.raw import derivative_assets, imported_assets, raw_assets
@@ -38,6 +39,7 @@ def build(
             *imported_assets(),
             models,
             published_snapshot(marts),
+            daily_brief(),
         ],
         asset_checks=[mart_checks()],
         jobs=[job],

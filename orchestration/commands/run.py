@@ -76,7 +76,7 @@ def _run(settings: Settings, lock: Lock, start: date | None, end: date | None, q
             result = _execute(settings, lock, companions, progress, first, last, start)
     finally:
         companions.close()
-    from orchestration.commands.summary import failures, summary
+    from orchestration.commands.summary import brief, failures, summary
 
     if status.published_run(settings) != result.run_id:
         print(f"altflow run: FAILED, nothing was published ({_title(settings)})", file=sys.stderr)
@@ -85,7 +85,7 @@ def _run(settings: Settings, lock: Lock, start: date | None, end: date | None, q
         for line in summary(settings, only_gaps=True):
             print(line, file=sys.stderr)
         return FAILED
-    for line in summary(settings):
+    for line in [*summary(settings), brief(settings, result)]:
         print(line)
     return GAPS if status.read(settings).get("gaps") else 0
 

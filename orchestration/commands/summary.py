@@ -28,6 +28,18 @@ def failures(result) -> list[str]:
     return lines or ["no event says why; see the run's log in `altflow ui`"]
 
 
+def brief(settings: Settings, result) -> str:
+    """Where the brief is, or why it was not written: what is published stands either way."""
+    from orchestration.brief.page import index
+
+    for event in result.all_events:
+        if event.event_type_value == "ASSET_CHECK_EVALUATION":
+            check = event.event_specific_data
+            if check.check_name == "brief_written" and not check.passed:
+                return f"brief:   NOT written: {check.metadata['reason'].value}; published all the same"
+    return f"brief:   {index(settings)}"
+
+
 def usd(value: Decimal | float | None) -> str:
     """-24,513,355,314.6 → -$24.51 B."""
     if value is None:
@@ -60,7 +72,7 @@ def summary(settings: Settings, only_gaps: bool = False) -> list[str]:
         lines.append(f"not there: {of}: {absence['reason'].replace('_', ' ')}, days of {days}")
     if not only_gaps:
         lines.append(f"results: {settings.published_dir / 'marts.duckdb'}")
-        lines.append('next:    altflow sql "from daily_altcoin_flow limit 5"; altflow status; altflow ui')
+        lines.append('next:    altflow brief --open; altflow sql "from daily_altcoin_flow limit 5"; altflow status')
     return lines
 
 

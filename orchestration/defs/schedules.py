@@ -18,7 +18,7 @@ def daily_job(months: dg.PartitionsDefinition):
         "daily",
         selection=dg.AssetSelection.all(),
         partitions_def=months,
-        description="Fetch what is missing, build the marts, check them, publish the snapshot.",
+        description="Fetch what is missing, build the marts, check them, publish the snapshot, write the brief.",
     )
 
 

@@ -123,6 +123,14 @@ class _State:
     closed: str | None = None
 
 
+def query_of(host: Host, params: Mapping[str, str | int] | None) -> str:
+    """With its question mark. Raises SourceError where an upstream named what no address can hold."""
+    try:
+        return f"?{urlencode(params)}" if params else ""
+    except UnicodeEncodeError:
+        raise SourceError(f"{host.name}: {str(params)[:SHOWN]} cannot be asked for: half a character") from None
+
+
 def is_json(content: bytes) -> str | None:
     """None for a body that opens and closes like JSON, else what is wrong with it."""
     trimmed = content.strip()
@@ -260,7 +268,7 @@ class Http:
         method: str | None = None,
     ) -> "Answer | Downloaded":
         state = self._state(host)
-        query = f"?{urlencode(params)}" if params else ""
+        query = query_of(host, params)
         what = f"{host.name} {path}{query if len(query) <= SHOWN else query[:SHOWN] + '...'}"
         tried: list[str] = []
         for attempt in range(self._patience.tries):

@@ -31,7 +31,8 @@ def persistence(months: dict[str, np.ndarray], paths: int) -> list[dict]:
         return []
     _, coin, sizes = np.unique(months["base_asset"], return_inverse=True, return_counts=True)
     names = ("net_taker_usd", "volume_usd", "altcoin_volume_usd", "excess_log_return_ratio")
-    values = np.stack([np.asarray(months[name], dtype=float) for name in names])
+    # A coin-month's values lie side by side: paths fetch them together.
+    values = np.stack([np.asarray(months[name], dtype=float) for name in names], axis=1)
     place = np.arange(len(coin)) - np.repeat(np.cumsum(sizes) - sizes, sizes)
     judged = place >= 2 * WINDOW_MONTHS - 2
     newest = np.isin(coin, coin[number == 0]) & (place == np.repeat(sizes, sizes) - 1) & judged
@@ -41,10 +42,13 @@ def persistence(months: dict[str, np.ndarray], paths: int) -> list[dict]:
     row_of = np.full((len(sizes), number.max() + 1), -1)
     row_of[coin, number] = np.arange(len(coin))
     generator = np.random.default_rng([SEED, WINDOW_MONTHS])
+    drawn_values = np.empty_like(values)
     for _ in range(paths):
         # Coin by coin, the months that it has in the order of the path.
         order = row_of[:, generator.permutation(number.max() + 1)].ravel()
-        shares.append(_shares(persistent(values[:, order[order >= 0]], place), judged, newest))
+        # `clip` writes to the array without a copy in between.
+        values.take(order[order >= 0], axis=0, out=drawn_values, mode="clip")
+        shares.append(_shares(persistent(drawn_values, place), judged, newest))
     observed, drawn = np.array(shares[0]), np.array(shares[1:])
     low, high = np.quantile(drawn, [0.025, 0.975], axis=0)
     return [
@@ -66,19 +70,22 @@ def persistence(months: dict[str, np.ndarray], paths: int) -> list[dict]:
 
 
 def persistent(values: np.ndarray, place: np.ndarray) -> np.ndarray:
-    """Of each coin-month; `place`: how many months of the same coin come before it in the array."""
-    summed = values.copy()
-    for lag in range(1, WINDOW_MONTHS):
-        summed[:, lag:] += values[:, :-lag]
-    net, volume, altcoin_volume, excess = summed
-    recovering = (net > 0) & (excess > 0) & (values[1] * altcoin_volume > volume * values[2])
-    recovering &= place >= WINDOW_MONTHS - 1
+    """Of each coin-month, from its four values (columns); `place`: how many months of the same coin come before it."""
+    first = WINDOW_MONTHS - 1
+    summed = values[first:] + values[first - 1 : -1]
+    for lag in range(2, WINDOW_MONTHS):
+        summed += values[first - lag : -lag]
+    net, volume, altcoin_volume, excess = summed.T
+    recovering = np.zeros(len(values), dtype=bool)
+    recovering[first:] = (net > 0) & (excess > 0) & (values[first:, 1] * altcoin_volume > volume * values[first:, 2])
+    recovering &= place >= first
     lasting = recovering.copy()
     for lag in range(1, WINDOW_MONTHS):
         lasting[lag:] &= recovering[:-lag]
         lasting[:lag] = False
-    return lasting & (place >= 2 * WINDOW_MONTHS - 2)
+    return lasting & (place >= 2 * first)
 
 
 def _shares(persistent: np.ndarray, judged: np.ndarray, newest: np.ndarray) -> tuple[float, float]:
-    return float(persistent[judged].mean()), float(persistent[newest].mean())
+    """`persistent` is never true where not judged."""
+    return persistent.sum() / judged.sum(), (persistent & newest).sum() / newest.sum()

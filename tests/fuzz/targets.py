@@ -18,7 +18,6 @@ from decimal import Decimal
 from itertools import islice
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlencode
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -239,7 +238,7 @@ class Answering:
 
     def get(self, host: Host, path: str, params=None, weight=1, wrong=http.is_json, post=None) -> Answer:
         _plain(path)
-        urlencode(params or {})
+        http.query_of(host, params)
         json.dumps(post).encode()
         self._left -= 1
         if self._left < 0:

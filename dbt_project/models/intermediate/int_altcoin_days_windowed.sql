@@ -3,14 +3,14 @@
 with flows as (
     select * from {{ ref('daily_asset_flows') }}
     {% if is_incremental() %}
-        where utc_date >= (select min(changed.utc_date) - 394 from {{ ref('int_days_changed') }} as changed)
+        where utc_date >= {{ first_day_changed(394) }}
     {% endif %}
 ),
 
 prices as (
     select * from {{ ref('int_asset_days_priced') }}
     {% if is_incremental() %}
-        where utc_date >= (select min(changed.utc_date) - 394 from {{ ref('int_days_changed') }} as changed)
+        where utc_date >= {{ first_day_changed(394) }}
     {% endif %}
 ),
 

@@ -15,7 +15,8 @@ days as (
         flows.net_taker_usd,
         flows.volume_usd,
         flows.utc_date,
-        ln(1 + flows.return_ratio) as log_return_ratio,
+        -- A decimal, whose sum does not depend on the order.
+        cast(ln(1 + flows.return_ratio) as decimal(38, 16)) as log_return_ratio,
         (stretch.last_date - flows.utc_date) // 30 as month_number
     from flows
     cross join stretch
@@ -32,7 +33,7 @@ months as (
         month_number,
         sum(net_taker_usd) as net_taker_usd,
         sum(volume_usd) as volume_usd,
-        sum(log_return_ratio order by utc_date) as log_return_ratio,
+        cast(sum(log_return_ratio) as double) as log_return_ratio,
         count(log_return_ratio) as return_days
     from days
     group by base_asset, flow_group, month_number

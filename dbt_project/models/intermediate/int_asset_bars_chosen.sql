@@ -6,21 +6,21 @@ with prices as (
     where
         flow_group in ('ALT', 'BTC', 'ETH')
         {% if is_incremental() %}
-            and utc_date >= (select min(changed.utc_date) - 1 from {{ ref('int_days_changed') }} as changed)
+            and utc_date >= {{ first_day_changed(1) }}
         {% endif %}
 ),
 
 bars as (
     select * from {{ ref('stg_spot_flows') }}
     {% if is_incremental() %}
-        where utc_date >= (select min(changed.utc_date) - 1 from {{ ref('int_days_changed') }} as changed)
+        where utc_date >= {{ first_day_changed(1) }}
     {% endif %}
 ),
 
 flows as (
     select * from {{ ref('daily_asset_flows') }}
     {% if is_incremental() %}
-        where utc_date >= (select min(changed.utc_date) - 1 from {{ ref('int_days_changed') }} as changed)
+        where utc_date >= {{ first_day_changed(1) }}
     {% endif %}
 ),
 

@@ -4,7 +4,7 @@
 with flows as (
     select * from {{ ref('int_spot_flows_converted') }}
     {% if is_incremental() -%}
-        where utc_date in {{ days_changed(1) }} or utc_date + 1 in {{ days_changed(1) }}
+        where utc_date in {{ days_changed(1, days_before=1) }}
     {%- endif %}
 ),
 

@@ -4,14 +4,14 @@
 with flows as (
     select * from {{ ref('daily_asset_flows') }}
     {% if is_incremental() %}
-        where utc_date >= (select min(changed.utc_date) - 90 from {{ ref('int_days_changed') }} as changed)
+        where utc_date >= {{ first_day_changed(90) }}
     {% endif %}
 ),
 
 prices as (
     select * from {{ ref('int_asset_days_priced') }}
     {% if is_incremental() %}
-        where utc_date >= (select min(changed.utc_date) - 90 from {{ ref('int_days_changed') }} as changed)
+        where utc_date >= {{ first_day_changed(90) }}
     {% endif %}
 ),
 
@@ -60,5 +60,15 @@ windows as (
         )
 )
 
-select * from windows
+-- Of those that an index of seasons may choose from. A name decides between equal volumes.
+select
+    *,
+    case
+        when flow_group in ('ALT', 'ETH') and return_90d_ratio is not null
+            then row_number() over (
+                partition by utc_date, flow_group in ('ALT', 'ETH') and return_90d_ratio is not null
+                order by cast(volume_30d_usd as double) / observed_30d_days desc, base_asset asc
+            )
+    end as volume_rank
+from windows
 {% if is_incremental() %}where utc_date in {{ days_changed(90) }}{% endif %}

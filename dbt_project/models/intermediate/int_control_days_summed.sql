@@ -2,7 +2,7 @@ with days as (select * from {{ ref('int_days_listed') }}),
 
 flows as (select * from {{ ref('int_flow_days_summed') }}),
 
-prices as (select * from {{ ref('int_asset_days_priced') }}),
+returns as (select * from {{ ref('int_group_returns_measured') }}),
 
 groups as (select unnest(['ALT', 'BTC', 'ETH', 'STABLE']) as flow_group),
 
@@ -57,33 +57,6 @@ ratios as (
         cast(rolling_365d_net_taker_usd as double) / nullif(cast(rolling_365d_volume_usd as double), 0)
             as rolling_365d_imbalance_ratio
     from rolled
-),
-
--- Median over the assets that have a close on both ends and no break of their price series in between.
-returns as (
-    select
-        today.flow_group,
-        today.utc_date,
-        median(today.close_price_usd / earlier.close_price_usd - 1) as return_90d_ratio
-    from prices as today
-    inner join prices as earlier
-        on
-            today.base_asset = earlier.base_asset
-            and today.utc_date - 90 = earlier.utc_date
-            and today.era_date = earlier.era_date
-    where earlier.close_price_usd > 0
-    group by today.flow_group, today.utc_date
-),
-
--- Equal weights: one coin, one vote. In the order of the names, so that the sum is the same in every run.
-daily_returns as (
-    select
-        flow_group,
-        utc_date,
-        avg(ln(1 + return_ratio) order by base_asset) as mean_log_return_ratio
-    from prices
-    where return_ratio > -1
-    group by flow_group, utc_date
 )
 
 select
@@ -99,7 +72,7 @@ select
     ratios.rolling_365d_imbalance_ratio - bitcoin.rolling_365d_imbalance_ratio as excess_imbalance_ratio,
     returns.return_90d_ratio,
     returns.return_90d_ratio - bitcoin_returns.return_90d_ratio as return_gap_90d_ratio,
-    daily_returns.mean_log_return_ratio,
+    returns.mean_log_return_ratio,
     ratios.symbol_count,
     ratios.symbol_count / nullif(ratios.expected_count, 0) as coverage_ratio,
     cast(ratios.rolling_365d_symbol_count as double) / nullif(cast(ratios.rolling_365d_expected_count as double), 0)
@@ -117,5 +90,3 @@ inner join ratios as bitcoin
 left join returns on ratios.flow_group = returns.flow_group and ratios.utc_date = returns.utc_date
 left join returns as bitcoin_returns
     on ratios.utc_date = bitcoin_returns.utc_date and bitcoin_returns.flow_group = 'BTC'
-left join daily_returns
-    on ratios.flow_group = daily_returns.flow_group and ratios.utc_date = daily_returns.utc_date

@@ -1,4 +1,5 @@
--- What the highest close was, by era of the price and, to compare with readers who ignore breaks, by ticker.
+{{ config(materialized="incremental", meta={"reach_days": "onward"}) }}
+-- depends_on: {{ ref('int_days_changed') }}
 with prices as (
     select
         base_asset,
@@ -6,28 +7,26 @@ with prices as (
         utc_date,
         close_price_usd as close_price
     from {{ ref('int_asset_days_priced') }}
-    where flow_group = 'ALT' and close_price_usd > 0
+    where flow_group = 'ALT' {% if is_incremental() %}and utc_date >= {{ first_day_changed() }}{% endif %}
 ),
 
--- Summed by group and joined: windows over whole eras would sort every row three times.
-eras as (
-    select
-        base_asset,
-        era_date,
-        max(close_price) as era_2021_peak_price,
-        bool_or(utc_date = date '2021-12-31') as is_era_in_basket
-    from prices
-    where utc_date <= date '2021-12-31'
-    group by base_asset, era_date
-),
-
-tickers as (
-    select
-        base_asset,
-        max(era_2021_peak_price) as ticker_2021_peak_price,
-        bool_or(is_era_in_basket) as is_ticker_in_basket
-    from eras
-    group by base_asset
+-- The peaks of the days before those that are built.
+earlier as (
+    {% if is_incremental() -%}
+        select
+            base_asset,
+            era_date,
+            max(running_peak_price) as peak_price
+        from {{ this }}
+        where utc_date < {{ first_day_changed() }}
+        group by base_asset, era_date
+    {%- else -%}
+        select
+            null as base_asset,
+            null as era_date,
+            null as peak_price
+        where false
+    {%- endif %}
 )
 
 select
@@ -35,13 +34,12 @@ select
     prices.era_date,
     prices.utc_date,
     prices.close_price,
-    max(prices.close_price) over (
-        partition by prices.base_asset, prices.era_date order by prices.utc_date rows unbounded preceding
-    ) as running_peak_price,
-    eras.era_2021_peak_price,
-    tickers.ticker_2021_peak_price,
-    coalesce(eras.is_era_in_basket, false) as is_era_in_basket,
-    coalesce(tickers.is_ticker_in_basket, false) as is_ticker_in_basket
+    greatest(
+        max(prices.close_price) over (
+            partition by prices.base_asset, prices.era_date order by prices.utc_date rows unbounded preceding
+        ),
+        earlier.peak_price
+    ) as running_peak_price
 from prices
-left join eras on prices.base_asset = eras.base_asset and prices.era_date = eras.era_date
-left join tickers on prices.base_asset = tickers.base_asset
+left join earlier on prices.base_asset = earlier.base_asset and prices.era_date = earlier.era_date
+where prices.close_price > 0

@@ -4,7 +4,7 @@
 with market_days as (
     select * from {{ ref('int_market_days_summed') }}
     {% if is_incremental() -%}
-        where utc_date >= (select min(changed.utc_date) - 364 from {{ ref('int_days_changed') }} as changed)
+        where utc_date >= {{ first_day_changed(364) }}
     {%- endif %}
 ),
 

@@ -22,7 +22,7 @@ expected as (
         cast(unnest(generate_series(
             {%- if is_incremental() %}
                 greatest(
-                    expected_from_date, (select min(changed.utc_date) from {{ ref('int_days_changed') }} as changed)
+                    expected_from_date, {{ first_day_changed() }}
                 ),
                 least(expected_to_date, (select max(changed.utc_date) from {{ ref('int_days_changed') }} as changed)),
             {%- else %}

@@ -1,4 +1,15 @@
-with days as (select * from {{ ref('int_drawdown_days_measured') }}),
+with closes as (select * from {{ ref('int_drawdown_days_measured') }}),
+
+peaks as (select * from {{ ref('int_peaks_2021_found') }}),
+
+days as (
+    select
+        closes.*,
+        peaks.era_2021_peak_price,
+        coalesce(peaks.is_era_in_basket, false) as is_era_in_basket
+    from closes
+    left join peaks on closes.base_asset = peaks.base_asset and closes.era_date = peaks.era_date
+),
 
 lives as (select * from {{ ref('int_altcoin_lives_ended') }}),
 

@@ -22,57 +22,65 @@ bitcoin as (
 
 eligible as (
     select
-        assets.base_asset,
-        assets.utc_date,
-        assets.return_90d_ratio,
-        caps.cap_usd,
-        cast(assets.volume_30d_usd as double) / assets.observed_30d_days as volume_30d_mean_usd
+        base_asset,
+        utc_date,
+        return_90d_ratio,
+        volume_rank
     from assets
-    left join caps on assets.base_asset = caps.asset and assets.utc_date = caps.utc_date
-    where assets.flow_group in ('ALT', 'ETH') and assets.return_90d_ratio is not null
+    where volume_rank is not null
 ),
 
-ranked as (
+capped as (
     select
-        *,
+        eligible.*,
         row_number() over (
-            partition by utc_date order by volume_30d_mean_usd desc, base_asset asc
-        ) as volume_rank,
-        row_number() over (
-            partition by utc_date order by cap_usd desc nulls last, base_asset asc
+            partition by eligible.utc_date order by caps.cap_usd desc, eligible.base_asset asc
         ) as cap_rank
     from eligible
+    inner join caps on eligible.base_asset = caps.asset and eligible.utc_date = caps.utc_date
 ),
 
 -- Caps rank a day where they are known for all that volume would have ranked; else volume does.
+capped_days as (
+    select
+        definitions.definition_id,
+        capped.utc_date,
+        count(*) filter (where capped.volume_rank <= definitions.largest_count) as capped_count
+    from capped
+    cross join definitions
+    group by definitions.definition_id, capped.utc_date
+),
+
 rankings as (
     select
         definitions.definition_id,
         definitions.largest_count,
-        ranked.utc_date,
+        eligible.utc_date,
         count(*) as eligible_count,
-        count(*) filter (where ranked.volume_rank <= definitions.largest_count and ranked.cap_usd is not null)
-        = definitions.largest_count as is_ranked_by_cap
-    from ranked
+        coalesce(any_value(capped_days.capped_count) = definitions.largest_count, false) as is_ranked_by_cap
+    from eligible
     cross join definitions
-    group by definitions.definition_id, definitions.largest_count, ranked.utc_date
+    left join capped_days
+        on definitions.definition_id = capped_days.definition_id and eligible.utc_date = capped_days.utc_date
+    group by definitions.definition_id, definitions.largest_count, eligible.utc_date
 ),
 
 members as (
     select
-        rankings.definition_id,
-        rankings.largest_count,
-        rankings.utc_date,
-        rankings.eligible_count,
-        rankings.is_ranked_by_cap,
-        ranked.base_asset,
-        ranked.return_90d_ratio
-    from rankings
-    inner join ranked
-        on
-            rankings.utc_date = ranked.utc_date
-            and case when rankings.is_ranked_by_cap then ranked.cap_rank else ranked.volume_rank end
-            <= rankings.largest_count
+        rankings.*,
+        eligible.base_asset,
+        eligible.return_90d_ratio
+    from eligible
+    inner join rankings on eligible.utc_date = rankings.utc_date and not rankings.is_ranked_by_cap
+    where eligible.volume_rank <= rankings.largest_count
+    union all
+    select
+        rankings.*,
+        capped.base_asset,
+        capped.return_90d_ratio
+    from capped
+    inner join rankings on capped.utc_date = rankings.utc_date and rankings.is_ranked_by_cap
+    where capped.cap_rank <= rankings.largest_count
 )
 
 select

@@ -3,7 +3,7 @@
 with bars as (
     select * from {{ ref('int_asset_bars_chosen') }}
     {% if is_incremental() %}
-        where utc_date >= (select min(changed.utc_date) - 179 from {{ ref('int_days_changed') }} as changed)
+        where utc_date >= {{ first_day_changed(179) }}
     {% endif %}
 ),
 

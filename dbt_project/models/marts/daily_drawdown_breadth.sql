@@ -3,7 +3,29 @@
     'below_50_share_ratio', '50_to_80_share_ratio', 'below_80_share_ratio', 'below_90_share_ratio',
     'median_drawdown_ratio',
 ] -%}
-with days as (select * from {{ ref('int_drawdown_days_measured') }}),
+with closes as (select * from {{ ref('int_drawdown_days_measured') }}),
+
+peaks as (select * from {{ ref('int_peaks_2021_found') }}),
+
+tickers as (
+    select distinct
+        base_asset,
+        ticker_2021_peak_price,
+        is_ticker_in_basket
+    from peaks
+),
+
+days as (
+    select
+        closes.*,
+        peaks.era_2021_peak_price,
+        tickers.ticker_2021_peak_price,
+        coalesce(peaks.is_era_in_basket, false) as is_era_in_basket,
+        coalesce(tickers.is_ticker_in_basket, false) as is_ticker_in_basket
+    from closes
+    left join peaks on closes.base_asset = peaks.base_asset and closes.era_date = peaks.era_date
+    left join tickers on closes.base_asset = tickers.base_asset
+),
 
 lives as (select * from {{ ref('int_altcoin_lives_ended') }}),
 

@@ -1,4 +1,9 @@
-with assets as (select * from {{ ref('daily_asset_illiquidity') }}),
+{{ config(materialized="incremental", meta={"reach_days": 180}) }}
+-- depends_on: {{ ref('int_days_changed') }}
+with assets as (
+    select * from {{ ref('daily_asset_illiquidity') }}
+    {% if is_incremental() %}where utc_date in {{ days_changed(180) }}{% endif %}
+),
 
 bitcoin as (
     select *

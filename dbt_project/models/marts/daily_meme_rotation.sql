@@ -1,6 +1,8 @@
+{{ config(materialized="incremental", meta={"reach_days": 13}) }}
+-- depends_on: {{ ref('int_days_changed') }}
 with flows as (
     select * from {{ ref('daily_asset_flows') }}
-    where flow_group = 'ALT'
+    where flow_group = 'ALT' {% if is_incremental() %}and utc_date >= {{ first_day_changed(13) }}{% endif %}
 ),
 
 categories as (select * from {{ ref('asset_categories') }}),
@@ -126,3 +128,4 @@ from days
 left join turned on days.utc_date = turned.utc_date
 left join comparable on days.utc_date = comparable.utc_date
 left join drawn on days.utc_date = drawn.utc_date
+{% if is_incremental() %}where days.utc_date in {{ days_changed(13) }}{% endif %}

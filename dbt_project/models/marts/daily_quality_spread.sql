@@ -1,44 +1,25 @@
-with altcoins as (select * from {{ ref('int_altcoin_days_windowed') }}),
+with tenths as (select * from {{ ref('int_altcoin_days_summed') }}),
 
 days as (select * from {{ ref('int_days_listed') }}),
-
--- Decile 10 traded most in the 30 days before. A name decides between equal volumes.
-ranked as (
-    select
-        *,
-        ntile(10) over (partition by utc_date order by volume_30d_before_usd, base_asset) as decile,
-        count(*) over (partition by utc_date) as ranked_count
-    from altcoins
-    where volume_30d_before_usd is not null
-),
-
-spreads as (
-    select
-        utc_date,
-        any_value(ranked_count) as ranked_count,
-        avg(return_ratio order by base_asset) filter (where decile = 10) as big_return_ratio,
-        avg(return_ratio order by base_asset) filter (where decile = 1) as small_return_ratio,
-        sum(net_taker_usd) filter (where decile = 10) as big_net_taker_usd,
-        sum(volume_usd) filter (where decile = 10) as big_volume_usd,
-        sum(net_taker_usd) filter (where decile = 1) as small_net_taker_usd,
-        sum(volume_usd) filter (where decile = 1) as small_volume_usd
-    from ranked
-    where ranked_count >= 50
-    group by utc_date
-),
 
 windows as (
     select
         days.utc_date,
-        spreads.* exclude (utc_date),
-        count(spreads.big_return_ratio - spreads.small_return_ratio) over days_90 as spread_count,
-        avg(spreads.big_return_ratio - spreads.small_return_ratio) over days_90 as mean_return_spread,
-        cast(sum(spreads.big_net_taker_usd) over days_90 as double)
-        / nullif(cast(sum(spreads.big_volume_usd) over days_90 as double), 0) as big_imbalance_90d_ratio,
-        cast(sum(spreads.small_net_taker_usd) over days_90 as double)
-        / nullif(cast(sum(spreads.small_volume_usd) over days_90 as double), 0) as small_imbalance_90d_ratio
+        tenths.ranked_count,
+        tenths.big_return_ratio,
+        tenths.small_return_ratio,
+        tenths.big_net_taker_usd,
+        tenths.big_volume_usd,
+        tenths.small_net_taker_usd,
+        tenths.small_volume_usd,
+        count(tenths.big_return_ratio - tenths.small_return_ratio) over days_90 as spread_count,
+        avg(tenths.big_return_ratio - tenths.small_return_ratio) over days_90 as mean_return_spread,
+        cast(sum(tenths.big_net_taker_usd) over days_90 as double)
+        / nullif(cast(sum(tenths.big_volume_usd) over days_90 as double), 0) as big_imbalance_90d_ratio,
+        cast(sum(tenths.small_net_taker_usd) over days_90 as double)
+        / nullif(cast(sum(tenths.small_volume_usd) over days_90 as double), 0) as small_imbalance_90d_ratio
     from days
-    left join spreads on days.utc_date = spreads.utc_date
+    left join tenths on days.utc_date = tenths.utc_date
     window days_90 as (order by days.utc_date range between interval 89 days preceding and current row)
 ),
 

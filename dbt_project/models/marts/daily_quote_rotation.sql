@@ -12,7 +12,7 @@ flows as (
     where
         flow_group = 'ALT'
         {% if is_incremental() %}
-            and utc_date >= (select min(changed.utc_date) - 364 from {{ ref('int_days_changed') }} as changed)
+            and utc_date >= {{ first_day_changed(364) }}
         {% endif %}
 ),
 
@@ -54,17 +54,22 @@ expected_days as (
 -- The fixed set of a day: pairs that traded on it and on the first of the 365 days that end with it.
 traded as (
     select
-        quote_asset,
-        utc_date,
-        volume_usd,
-        taker_sell_usd,
-        net_taker_usd,
-        count(*) over (
-            partition by exchange, symbol
-            order by utc_date range between interval 364 days preceding and interval 364 days preceding
-        ) > 0 as is_fixed
-    from flows
-    where net_taker_usd is not null
+        today.quote_asset,
+        today.utc_date,
+        today.volume_usd,
+        today.taker_sell_usd,
+        today.net_taker_usd,
+        earlier.symbol is not null as is_fixed
+    from flows as today
+    left join flows as earlier
+        on
+            today.exchange = earlier.exchange
+            and today.symbol = earlier.symbol
+            and today.utc_date - 364 = earlier.utc_date
+            and earlier.net_taker_usd is not null
+    where
+        today.net_taker_usd is not null
+        {% if is_incremental() %}and today.utc_date in {{ days_changed(364) }}{% endif %}
 ),
 
 traded_days as (

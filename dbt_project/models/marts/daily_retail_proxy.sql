@@ -5,24 +5,16 @@ with symbols as (
 ),
 
 -- Who does not count trades, has no size of a trade either.
-counted as (
+days as (
     select
         flow_group as asset_group,
         utc_date,
         cast(sum(trade_count) as bigint) as trade_count,
-        sum(volume_usd) as volume_usd
-    from symbols
-    where trade_count is not null and volume_usd is not null
-    group by flow_group, utc_date
-),
-
-expected as (
-    select
-        flow_group as asset_group,
-        utc_date,
+        sum(counted_volume_usd) as volume_usd,
         sum(symbol_count) as symbol_count,
         sum(expected_count) as expected_count
     from {{ ref('int_flow_days_summed') }}
+    where flow_group in ('ALT', 'BTC', 'ETH', 'STABLE')
     group by flow_group, utc_date
 ),
 
@@ -49,24 +41,15 @@ sized as (
 
 windows as (
     select
-        expected.asset_group,
-        expected.utc_date,
-        counted.trade_count,
-        counted.volume_usd,
-        expected.symbol_count / expected.expected_count as coverage_ratio,
-        sum(counted.trade_count) over days_365 as window_trade_count,
-        sum(counted.volume_usd) over days_365 as window_volume_usd,
-        count(counted.trade_count) over days_365 as window_days,
-        sum(expected.symbol_count) over days_365 / sum(expected.expected_count) over days_365 as window_coverage_ratio
-    from expected
-    left join counted
-        on
-            expected.asset_group = counted.asset_group
-            and expected.utc_date = counted.utc_date
-    where expected.asset_group in ('ALT', 'BTC', 'ETH', 'STABLE')
+        *,
+        symbol_count / expected_count as coverage_ratio,
+        sum(trade_count) over days_365 as window_trade_count,
+        sum(volume_usd) over days_365 as window_volume_usd,
+        count(trade_count) over days_365 as window_days,
+        sum(symbol_count) over days_365 / sum(expected_count) over days_365 as window_coverage_ratio
+    from days
     window days_365 as (
-        partition by expected.asset_group
-        order by expected.utc_date range between interval 364 days preceding and current row
+        partition by asset_group order by utc_date range between interval 364 days preceding and current row
     )
 ),
 

@@ -1,6 +1,26 @@
+{{ config(materialized="incremental", meta={"reach_days": "onward"}) }}
+-- depends_on: {{ ref('int_days_changed') }}
 with windows as (
     select * from {{ ref('int_asset_windows_measured') }}
-    where flow_group = 'ALT'
+    where flow_group = 'ALT' {% if is_incremental() %}and utc_date >= {{ first_day_changed(1) }}{% endif %}
+),
+
+-- How long a coin had been recovering before the first day that is built.
+carried as (
+    {% if is_incremental() -%}
+        select
+            base_asset,
+            utc_date,
+            recovering_days
+        from {{ this }}
+        where utc_date = {{ first_day_changed(1) }}
+    {%- else -%}
+        select
+            null as base_asset,
+            null as utc_date,
+            null as recovering_days
+        where false
+    {%- endif %}
 ),
 
 bitcoin as (
@@ -59,13 +79,21 @@ judged as (
 
 marked as (
     select
-        *,
-        coalesce(is_recovering, false)
-        and not coalesce(
-            lag(is_recovering) over asset_days and lag(utc_date) over asset_days = utc_date - 1, false
-        ) as is_start
+        judged.*,
+        case
+            when carried.recovering_days > 0 then judged.utc_date - cast(carried.recovering_days as integer) + 1
+            when
+                judged.is_recovering
+                and not coalesce(
+                    lag(judged.is_recovering) over asset_days
+                    and lag(judged.utc_date) over asset_days = judged.utc_date - 1,
+                    false
+                )
+                then judged.utc_date
+        end as start_date
     from judged
-    window asset_days as (partition by base_asset order by utc_date)
+    left join carried on judged.base_asset = carried.base_asset and judged.utc_date = carried.utc_date
+    window asset_days as (partition by judged.base_asset order by judged.utc_date)
 ),
 
 lasting as (
@@ -73,7 +101,7 @@ lasting as (
         *,
         case
             when is_recovering
-                then utc_date - max(case when is_start then utc_date end) over (
+                then utc_date - max(start_date) over (
                     partition by base_asset order by utc_date rows unbounded preceding
                 ) + 1
             when is_recovering is not null then 0
@@ -99,3 +127,4 @@ select
     cast(is_net_bought as bigint) + cast(is_beating_btc as bigint) + cast(is_share_rising as bigint)
     + cast(recovering_days >= 60 as bigint) as score_count
 from lasting
+{% if is_incremental() %}where utc_date >= {{ first_day_changed() }}{% endif %}
