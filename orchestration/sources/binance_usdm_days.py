@@ -193,9 +193,9 @@ def parse_depth(*bodies: Body) -> Parsed:
             "body_sha256": [body.sha256 for body in cited],
         }
         table = pa.table(columns, schema=PERPETUAL_DEPTH.schema)
-        if any(amount.bad for amount in exact.values()):
-            raise ValueError("a median that is no amount")
-    except (TypeError, ValueError, pa.ArrowException) as error:
+        if any(amount.bad for amount in exact.values()) or None in counts:
+            raise ValueError("a median that is no amount, or a day without its count")
+    except (TypeError, ValueError, OverflowError, pa.ArrowException) as error:
         raise SourceError(f"{bodies[0].url}: no medians of depth ({str(error)[:120]})") from None
     return Parsed({PERPETUAL_DEPTH.table: table}, 0, refused)
 
