@@ -12,6 +12,7 @@ The map, in the order in which data flows:
     statistics/    what SQL should not do: bootstraps, regressions; called by dbt's Python models
     publish        the snapshot that analysts read, swapped atomically
     brief/         the daily brief: one HTML file in which every sentence carries its query
+    alerts         what somebody should be told, once; webhook posts it
     defs/          everything Dagster: assets, checks, job, schedule
     definitions    the door that Dagster opens
     sandbox/       a stand-in for all upstreams on loopback

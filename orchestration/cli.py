@@ -70,6 +70,12 @@ exit codes: 0 published and complete; 1 failed, nothing published; 2 wrong usage
         action="store_true",
         help="ask nobody; read every archived body, compare it with its SHA-256 and the index, tell sizes",
     )
+    doctor.add_argument(
+        "--alert-if-stale",
+        action="store_true",
+        help="ask nobody; exit 1 and alert if no run has published for too long",
+    )
+    doctor.add_argument("--stale-after", type=float, default=30, metavar="HOURS", help="what is too long (default: 30)")
 
     sandbox = commands.add_parser("sandbox", help="serve the stand-in upstreams on 127.0.0.1")
     from orchestration.sandbox import command
@@ -132,6 +138,9 @@ def main(argv: list[str] | None = None) -> int:
         from orchestration.sandbox import command
 
         return command.main(args)
+    if args.command == "doctor" and args.alert_if_stale:
+        # A command of its own: doctor reads all sources first, and this one must work where they do not.
+        args.command = "stale"
     from importlib import import_module
 
     from orchestration.settings import SettingsError

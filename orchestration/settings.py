@@ -27,6 +27,8 @@ class Settings:
     allow_noncommercial: bool = False
     trade_archive: str | None = field(default=None, repr=False)
     dask_scheduler: str | None = field(default=None, repr=False)
+    webhook_url: str | None = field(default=None, repr=False)
+    """a secret"""
 
     @property
     def synthetic(self) -> bool:
@@ -57,6 +59,11 @@ class Settings:
     @property
     def published_dir(self) -> Path:
         return self.data_dir / "published"
+
+    @property
+    def alerts_path(self) -> Path:
+        """What was alerted, a JSON line for each change."""
+        return self.data_dir / "alerts.jsonl"
 
     @property
     def dagster_home(self) -> Path:
@@ -154,5 +161,6 @@ def load(source: str | None = None, market_dir: str | None = None) -> Settings:
         upstreams=_upstreams(get("UPSTREAMS")),
         trade_archive=get("TRADE_ARCHIVE") or None,
         dask_scheduler=get("DASK_SCHEDULER") or None,
+        webhook_url=get("WEBHOOK_URL") or None,
         allow_noncommercial=_truth("ALTFLOW_ALLOW_NONCOMMERCIAL", noncommercial) if noncommercial else source != "live",
     )

@@ -104,6 +104,7 @@
       expressionFunctions: { usd, usdtick, usdcell, percent, plain },
     });
     state.view = embedded.view;
+    $("svg", plot).setAttribute("aria-hidden", "true");   // the plot is one image with a text; its marks have none
     if (chart.series.length) follow(state);
     if (state.off.size) await applyOff(state);
     state.figure.dataset.rendered = "true";

@@ -2,8 +2,9 @@
 
 import argparse
 import sys
-from datetime import UTC, date, datetime, time, timedelta
+from datetime import UTC, date, datetime
 
+from orchestration import freshness
 from orchestration import status as run_status
 from orchestration.commands import FAILED
 from orchestration.publish import NothingPublished, open_published
@@ -12,11 +13,7 @@ from orchestration.sources.exchange import Klines, TradeFiles, TradePages
 from orchestration.sources.registry import EXCHANGES
 from orchestration.warehouse import lock_holder
 
-OK_DAYS, WARN_DAYS = 2, 3
-"""Age of the newest data, in days after the last closed day (of archives: the last one whose files are due): ok up to
-OK_DAYS, failing after WARN_DAYS."""
 READ_FROM = {Klines: "bars", TradeFiles: "trade files", TradePages: "pages"}
-ONE_DAY = timedelta(days=1)
 
 QUERY = """
 WITH datasets AS (
@@ -74,7 +71,9 @@ def _print(
         table.add_column(name)
     for dataset, exchange, newest in rows:
         age = (today - newest).days if newest else None
-        table.add_row(dataset, str(newest or ""), "" if age is None else str(age), _state(exchange, newest, today))
+        table.add_row(
+            dataset, str(newest or ""), "" if age is None else str(age), freshness.state(exchange, newest, today)
+        )
     console.print(table)
     table = Table(title="coverage in symbol-days, last 30 days")
     for name in ("exchange", "read from", "coverage", "missing", "not there"):
@@ -91,18 +90,6 @@ def _print(
             "\n".join(absent.get(exchange, [])),
         )
     console.print(table)
-
-
-def _state(exchange: str | None, newest: date | None, today: date) -> str:
-    if newest is None:
-        return "no data"
-    flows = EXCHANGES[exchange].flows if exchange in EXCHANGES else None
-    due = today
-    # Files of a month come when it is over: until then nothing is late.
-    while isinstance(flows, TradeFiles) and due > newest and flows.due(due) > datetime.combine(today, time()):
-        due -= ONE_DAY
-    age = (due - newest).days
-    return "ok" if age <= OK_DAYS else "warn" if age <= WARN_DAYS else "FAIL"
 
 
 def _absent(absences: list[dict]) -> dict[str, list[str]]:
