@@ -372,7 +372,7 @@ def _us_of(seconds: "pl.Series") -> "pl.Series | None":
 
     near = seconds.cast(pl.Float64, strict=False)
     # From 2001 to 2106 a double holds seconds to a quarter of a microsecond.
-    if near.null_count() or not (near.min() >= 1e9 and near.max() < 2**32):  # pyright: ignore
+    if near.null_count() or near.is_nan().any() or not (near.min() >= 1e9 and near.max() < 2**32):  # pyright: ignore
         return None
     if seconds.str.len_bytes().max() <= 17:  # pyright: ignore
         return (near * 1_000_000).round().cast(pl.Int64)
