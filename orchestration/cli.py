@@ -84,6 +84,11 @@ does not come out as published, or a body in the archive is not what it should b
     doctor.add_argument("--market", metavar="DIR", help="the folder of a recorded market")
     doctor.add_argument("--exchange", action="append", metavar="X", help="ask only this exchange; repeatable")
     doctor.add_argument(
+        "--verify-archive",
+        action="store_true",
+        help="ask nobody; read every archived body, compare it with its SHA-256 and the index, tell sizes",
+    )
+    doctor.add_argument(
         "--alert-if-stale",
         action="store_true",
         help="ask nobody; exit 1 and alert if no run has published for too long",
@@ -182,6 +187,8 @@ def main(argv: list[str] | None = None) -> int:
 
 
 def entry() -> None:
+    # Whatever this machine's habit is: nobody else may write into a data folder.
+    os.umask(os.umask(0o022) | 0o022)
     code = main()
     # Everything is closed by now; to take Dagster's modules apart one by one is more than a second of every run.
     for stream in (sys.stdout, sys.stderr):

@@ -45,6 +45,8 @@ def fetch_caps(http: Http, scope: str = "") -> Iterator[Body]:
         answer = http.get(HOST, "/v4/timeseries/asset-metrics", params | ({"next_page_token": token} if token else {}))
         body = Body("coinmetrics", "asset_caps", answer.url, answer.status, answer.fetched_at, answer.content)
         yield body
+        if not isinstance(body.data, dict):
+            raise SourceError(f"{answer.url}: {str(body.data)[:120]} instead of a page", content=answer.content)
         token = body.data.get("next_page_token") or None
         if not isinstance(token, str | None) or token in seen:
             raise SourceError(f"{answer.url}: page token {token!r} is no text or came twice; paging would never end")

@@ -14,7 +14,8 @@ from orchestration.sources.body import Body, Parsed, Refused, SourceError, disti
 from orchestration.sources.exact import amounts, prices
 from orchestration.sources.http import Host, Http
 
-HOST = Host("defillama", ("stablecoins.llama.fi",), per_minute=60, burst=30, connections=2)
+# The history of a coin on a hundred chains is some 20 MB.
+HOST = Host("defillama", ("stablecoins.llama.fi",), per_minute=60, burst=30, connections=2, max_bytes=64 * 2**20)
 FOLLOWED = 25
 """How many coins, by supply, have their own history asked for."""
 
