@@ -98,9 +98,16 @@ class Parsed:
 
     def __post_init__(self) -> None:
         for name, table in self.tables.items():
-            for column, cells in zip(table.schema, table.columns, strict=True):
-                if not column.nullable and cells.null_count:
-                    raise SourceError(f"{name}: {cells.null_count} rows of the answer lack {column.name}")
+            if lacks := lacking(table):
+                raise SourceError(f"{name}: rows of the answer lack {lacks}")
+
+
+def lacking(table: pa.Table) -> str | None:
+    """A column that has no NULL by its schema, and has one; None where there is none."""
+    for column, cells in zip(table.schema, table.columns, strict=True):
+        if not column.nullable and cells.null_count:
+            return column.name
+    return None
 
 
 def _storable(text: str) -> str:

@@ -10,7 +10,7 @@ from datetime import date
 import pyarrow as pa
 
 from orchestration.records import ASSET_CAPS
-from orchestration.sources.body import Body, Parsed, Refused, SourceError, distinct
+from orchestration.sources.body import Body, Parsed, Refused, SourceError, distinct, lacking
 from orchestration.sources.exact import amounts, prices
 from orchestration.sources.http import Host, Http
 
@@ -78,4 +78,6 @@ def parse_caps(body: Body) -> Parsed:
     ]
     if refused:
         table = table.filter(pa.array([i not in bad for i in range(len(rows))], pa.bool_()))
+    if lacks := lacking(table):
+        raise SourceError(f"{body.url}: rows without {lacks}", content=body.content)
     return Parsed({ASSET_CAPS.table: table}, caps.rounded_count, refused)

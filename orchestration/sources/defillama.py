@@ -10,7 +10,7 @@ from datetime import date, timedelta
 import pyarrow as pa
 
 from orchestration.records import STABLECOIN_CHAIN_SUPPLIES, STABLECOIN_SUPPLIES, STABLECOIN_TOTALS, STABLECOINS
-from orchestration.sources.body import Body, Parsed, Refused, SourceError, distinct
+from orchestration.sources.body import Body, Parsed, Refused, SourceError, distinct, lacking
 from orchestration.sources.exact import amounts, prices
 from orchestration.sources.http import Host, Http
 
@@ -168,6 +168,8 @@ def _parsed(record, columns: dict, keys: list[str], cells: list) -> Parsed:
         bad |= column.bad
     if bad:
         table = table.filter(pa.array([i not in bad for i in range(len(keys))], pa.bool_()))
+    if lacks := lacking(table):
+        raise ValueError(f"{lacks} is missing")
     refused = [
         Refused(record.table, keys[i], why, keys[i], columns["body_sha256"][i]) for i, why in sorted(bad.items())
     ]

@@ -150,7 +150,11 @@ def body_of(upstream: str, dataset: str, content: bytes, url: str = "", **contex
 def _parser(name: str, dataset: str, parse: Callable[..., Parsed], url: str = "", **context: str) -> Read:
     def read(content: bytes) -> Parsed:
         body = body_of(name, dataset, content, url, **context)
-        parsed = parse(body)
+        try:
+            parsed = parse(body)
+        except SourceError as error:
+            assert "://" in str(error) or name == imported.UPSTREAM, f"{error}: of which address?"
+            raise
         parsed = parsed if isinstance(parsed, Parsed) else Parsed({TAKER_ESTIMATES.table: parsed})
         check_parsed(parsed)
         return parsed
