@@ -75,9 +75,8 @@ def summary(settings: Settings, only_gaps: bool = False) -> list[str]:
         lines.append(f"not there: {of}: {absence['reason'].replace('_', ' ')}, days of {days}")
     if not only_gaps:
         lines.append(f"results: {settings.published_dir / 'marts.duckdb'}")
-        lines.append(
-            f'next:    {_on_the_path()}altflow brief --open; altflow sql "from daily_altcoin_flow limit 5"; altflow status'
-        )
+        commands = 'altflow brief --open; altflow sql "from daily_altcoin_flow limit 5"; altflow status'
+        lines.append(f"next:    {_on_the_path()}{commands}")
     return lines
 
 
