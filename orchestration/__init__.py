@@ -14,6 +14,7 @@ The map, in the order in which data flows:
     trace          from a published number to the bodies it was read from
     received       rows of a body in the upstream's own words
     brief/         the daily brief: one HTML file in which every sentence carries its query
+    alerts         what somebody should be told, once; webhook posts it
     defs/          everything Dagster: assets, checks, job, schedule
     definitions    the door that Dagster opens
     sandbox/       a stand-in for all upstreams on loopback

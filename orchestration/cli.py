@@ -83,6 +83,12 @@ does not come out as published, or a body in the archive is not what it should b
     )
     doctor.add_argument("--market", metavar="DIR", help="the folder of a recorded market")
     doctor.add_argument("--exchange", action="append", metavar="X", help="ask only this exchange; repeatable")
+    doctor.add_argument(
+        "--alert-if-stale",
+        action="store_true",
+        help="ask nobody; exit 1 and alert if no run has published for too long",
+    )
+    doctor.add_argument("--stale-after", type=float, default=30, metavar="HOURS", help="what is too long (default: 30)")
 
     sandbox = commands.add_parser("sandbox", help="serve the stand-in upstreams on 127.0.0.1")
     from orchestration.sandbox import command
@@ -156,6 +162,9 @@ def main(argv: list[str] | None = None) -> int:
         from orchestration.sandbox import command
 
         return command.main(args)
+    if args.command == "doctor" and args.alert_if_stale:
+        # A command of its own: doctor reads all sources first, and this one must work where they do not.
+        args.command = "stale"
     from importlib import import_module
 
     from orchestration.settings import SettingsError

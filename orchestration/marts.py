@@ -1,12 +1,14 @@
 """Small frames of the marts for the checks before publishing."""
 
 from dataclasses import dataclass
+from datetime import date
 from decimal import Decimal
 
 import pyarrow as pa
 
 from orchestration.expectations import golden
 from orchestration.expectations.report import Failure
+from orchestration.headline import HEADLINE
 from orchestration.warehouse import Warehouse
 
 NEWEST_DAYS = 400
@@ -36,6 +38,33 @@ def no_exchange_answered(warehouse: Warehouse, run_id: str) -> bool:
             [run_id],
         ).fetchall()
     return bool(answer[0][0])
+
+
+@dataclass(frozen=True)
+class Headline:
+    """The newest day of the headline, its control, and its window's sum on the days of the last year (None: not
+    valid)."""
+
+    utc_date: date
+    net_usd: Decimal
+    volume_usd: Decimal
+    imbalance_ratio: float | None
+    excess_imbalance_ratio: float | None
+    symbol_count: int
+    exchange_count: int
+    last_year: list[float | None]
+
+
+def headline(warehouse: Warehouse) -> Headline | None:
+    """What the marts that stand say; None where they have no day."""
+    with warehouse.open() as con:
+        rows = con.execute(
+            "SELECT utc_date, window_net_taker_usd, window_volume_usd, window_imbalance_ratio, excess_imbalance_ratio, "
+            "symbol_count, exchange_count, cumulative_net_taker_usd::DOUBLE FROM marts.daily_altcoin_flow "
+            "WHERE definition_id = ? ORDER BY utc_date DESC LIMIT 365",
+            [HEADLINE],
+        ).fetchall()
+    return Headline(*rows[0][:-1], last_year=[row[-1] for row in reversed(rows)]) if rows else None
 
 
 @dataclass(frozen=True)

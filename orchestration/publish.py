@@ -9,17 +9,21 @@ import hashlib
 import json
 import os
 import shutil
+from collections.abc import Collection
 from concurrent.futures import ThreadPoolExecutor
-from datetime import UTC, datetime
+from dataclasses import asdict
+from datetime import UTC, date, datetime
 from pathlib import Path
 
 import duckdb
+import pyarrow as pa
 
+from orchestration import alerts
 from orchestration.settings import Settings
 from orchestration.warehouse import Warehouse
 
 MACROS = Path(__file__).with_name("analyst_macros.sql")
-STAMPED = ("run_info", "published_headlines")
+STAMPED = ("run_info", "published_headlines", "alerts")
 """Tables that publishing itself completes."""
 STORAGE_VERSION = "v1.2.0"
 """Readable by DuckDB 1.2 and later."""
@@ -68,6 +72,7 @@ def publish(warehouse: Warehouse, settings: Settings, run_id: str) -> dict:
         for path in (folder / "parquet").iterdir():
             os.link(path, parquet / path.name)
     with warehouse.open() as con:
+        present, judged = _judge(con, settings, run_id, judged_at := alerts.now())
         con.execute(f"ATTACH '{_quoted(aside)}' AS out (STORAGE_VERSION '{STORAGE_VERSION}')")
         con.execute("SET preserve_insertion_order = true")
         comments = [] if same else _copy_marts(con, parquet)
@@ -91,7 +96,37 @@ def publish(warehouse: Warehouse, settings: Settings, run_id: str) -> dict:
     _swap_parquet(folder, parquet)
     write_json(folder / "manifest.json", manifest)
     note_headlines(warehouse, settings)
+    with alerts.never_in_the_way():
+        alerts.record(settings, present, judged, run_id, judged_at)
     return manifest
+
+
+def _judge(
+    con: Connection, settings: Settings, run_id: str, at: datetime
+) -> tuple[list[alerts.Condition], Collection[str]]:
+    """What holds in the marts and is to be told, and of which kinds that is all. Leaves in raw.alerts the alerts as
+    they stand when this snapshot is in place."""
+    present, judged = [], alerts.ENDED_BY_PUBLISHING
+    with alerts.never_in_the_way():
+        present, judged = alerts.judge(con, settings, _last_published(settings.published_dir)), alerts.KINDS
+    with alerts.never_in_the_way():
+        standing = alerts.read(settings.alerts_path)
+        changed = alerts.changes(standing, present, judged, settings, run_id, at)
+        told = {alert.alert_id: asdict(alert) for alert in [*standing, *changed]}
+        con.execute("DELETE FROM raw.alerts")
+        if told:
+            con.register("told_alerts", pa.Table.from_pylist(list(told.values())))
+            con.execute("INSERT INTO raw.alerts BY NAME FROM told_alerts")
+            con.unregister("told_alerts")
+    return present, judged
+
+
+def _last_published(folder: Path) -> date | None:
+    """The last day of the snapshot that stands."""
+    try:
+        return date.fromisoformat(json.loads((folder / "manifest.json").read_text())["last_date"])
+    except (OSError, ValueError, KeyError):
+        return None
 
 
 def stands_published(settings: Settings, build_run_id: str, code_version: str) -> bool:
@@ -154,12 +189,14 @@ def _copy_marts(con: duckdb.DuckDBPyConnection, parquet: Path) -> list[str]:
 
 
 def _stamp(con: duckdb.DuckDBPyConnection, run_id: str, published_at: datetime) -> None:
-    """Says which run published, and appends the headlines that changed: a value published again as it
-    stood before adds no row."""
+    """Says which run published and what was alerted, and appends the headlines that changed: a value published again as
+    it stood before adds no row."""
     con.execute("UPDATE out.main.run_info SET run_id = ?, published_at = ?", [run_id, published_at])
     con.execute(
         "UPDATE out.main.run_info SET code_version = r.code_version FROM raw.runs r WHERE r.run_id = ?", [run_id]
     )
+    con.execute("DELETE FROM out.main.alerts")
+    con.execute("INSERT INTO out.main.alerts BY NAME FROM raw.alerts")
     con.execute(
         """
         INSERT INTO out.main.published_headlines BY NAME

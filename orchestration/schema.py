@@ -54,6 +54,10 @@ HOUSEKEEPING = {
     "published_headlines": """One row per publish that changed it, definition and day: what stood published
         run_id VARCHAR NOT NULL, published_at TIMESTAMP NOT NULL, definition_id VARCHAR NOT NULL,
         utc_date DATE NOT NULL, value DECIMAL(38, 8)""",
+    "alerts": """One row per alert: alerts.jsonl as it stood at the last publish
+        alert_id VARCHAR NOT NULL, kind VARCHAR NOT NULL, subject VARCHAR NOT NULL, severity VARCHAR NOT NULL,
+        utc_date DATE, message VARCHAR NOT NULL, run_id VARCHAR, begun_at TIMESTAMP NOT NULL, resolved_at TIMESTAMP,
+        delivery VARCHAR NOT NULL, sent_at TIMESTAMP, attempt_count BIGINT NOT NULL""",
 }
 
 

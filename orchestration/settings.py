@@ -1,7 +1,7 @@
 """The only reader of the environment. See `.env.example` for every setting."""
 
 import os
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import date
 from pathlib import Path
 
@@ -26,6 +26,8 @@ class Settings:
     allow_noncommercial: bool = False
     trade_archive: str | None = None
     dask_scheduler: str | None = None
+    webhook_url: str | None = field(default=None, repr=False)
+    """a secret"""
 
     @property
     def synthetic(self) -> bool:
@@ -56,6 +58,11 @@ class Settings:
     @property
     def published_dir(self) -> Path:
         return self.data_dir / "published"
+
+    @property
+    def alerts_path(self) -> Path:
+        """What was alerted, a JSON line for each change."""
+        return self.data_dir / "alerts.jsonl"
 
     @property
     def dagster_home(self) -> Path:
@@ -129,5 +136,6 @@ def load(source: str | None = None, market_dir: str | None = None) -> Settings:
         upstreams=get("UPSTREAMS") or None,
         trade_archive=get("TRADE_ARCHIVE") or None,
         dask_scheduler=get("DASK_SCHEDULER") or None,
+        webhook_url=get("WEBHOOK_URL") or None,
         allow_noncommercial=_truth("ALTFLOW_ALLOW_NONCOMMERCIAL", noncommercial) if noncommercial else source != "live",
     )

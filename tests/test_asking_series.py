@@ -164,5 +164,5 @@ def test_contracts_are_followed_where_nobody_names_exchanges_and_asked_for_what_
 def test_an_asset_for_each_table_in_a_group_of_their_own():
     (step,) = derivative_assets([NAME])
     assert {key.path[-1] for key in step.keys} == set(TABLES)
-    assert set(step.group_names_by_key.values()) == {"derivatives"}
+    assert set(step.group_names_by_key.values()) == {"raw"}
     assert derivative_assets([]) == []

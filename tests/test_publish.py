@@ -45,7 +45,8 @@ def build_marts(warehouse: Warehouse, number: int, value: str = "-1.5") -> None:
             "code_version, NULL::TIMESTAMP AS published_at FROM raw.runs LIMIT 1"
         )
         con.execute("COMMENT ON TABLE marts.run_info IS 'One row. It''s the run.'")
-        con.execute("CREATE OR REPLACE TABLE marts.published_headlines AS FROM raw.published_headlines")
+        for table in ("published_headlines", "alerts"):
+            con.execute(f"CREATE OR REPLACE TABLE marts.{table} AS FROM raw.{table}")
         flow = (
             "DATE '2026-01-01' + i::INT AS utc_date, 1::DECIMAL(38, 8) AS net_taker_usd, "
             f"9::DECIMAL(38, 8) AS volume_usd, {number} AS number"

@@ -4,7 +4,8 @@ from datetime import date
 
 import pytest
 
-from orchestration.commands.status import _absent, _dataset, _judged, _late
+from orchestration import freshness
+from orchestration.commands.status import _absent, _dataset
 
 
 @pytest.mark.parametrize(
@@ -23,7 +24,7 @@ from orchestration.commands.status import _absent, _dataset, _judged, _late
     ],
 )
 def test_a_day_is_late_when_it_could_be_there(exchange: str | None, newest: date | None, state: str):
-    assert _judged(_late(exchange, newest, date(2026, 3, 10))) == state
+    assert freshness.state(exchange, newest, date(2026, 3, 10)) == state
 
 
 def test_what_is_not_there_is_told_by_exchange():

@@ -60,6 +60,7 @@
     return part;
   };
   const config = {
+    aria: false,   // a plot is one image with a label, and a table behind it
     background: null, customFormatTypes: true, view: { stroke: null }, text: { font: "system-ui, sans-serif" },
     axis: {
       labelColor: color("soft"), gridColor: color("grid"), domainColor: color("line"), tickColor: color("line"),
@@ -104,6 +105,7 @@
       expressionFunctions: { usd, usdtick, usdcell, percent, plain },
     });
     state.view = embedded.view;
+    $("svg", plot).setAttribute("aria-hidden", "true");   // the plot is one image with a text; its marks have none
     if (chart.series.length) follow(state);
     if (state.off.size) await applyOff(state);
     state.figure.dataset.rendered = "true";

@@ -6,8 +6,8 @@ import sys
 import warnings
 from datetime import date, timedelta
 
+from orchestration import alerts, status
 from orchestration import settings as settings_module
-from orchestration import status
 from orchestration.commands import FAILED, GAPS, LOCKED, USAGE
 from orchestration.plan import REPULL_DAYS
 from orchestration.run import Companions, RunError, first_open_day
@@ -47,7 +47,10 @@ def main(args: argparse.Namespace) -> int:
     try:
         Warehouse(settings.warehouse_path).prepare(settings)
         return _run(settings, lock, args.start, args.end, args.quiet)
-    except (WarehouseError, RunError) as error:
+    except Exception as error:
+        alerts.tell_of_run(settings, [alerts.failed_at_start(str(error))], None)
+        if not isinstance(error, (WarehouseError, RunError)):
+            raise
         print(f"altflow run: {error}", file=sys.stderr)
         return FAILED
     finally:
@@ -76,11 +79,13 @@ def _run(settings: Settings, lock: Lock, start: date | None, end: date | None, q
             result = _execute(settings, lock, companions, progress, first, last, start)
     finally:
         companions.close()
-    from orchestration.commands.summary import brief, failures, summary
+    from orchestration.commands.summary import brief, summary
+    from orchestration.defs.failures import failures
 
     if status.published_run(settings) != result.run_id:
         print(f"altflow run: FAILED, nothing was published ({_title(settings)})", file=sys.stderr)
-        for line in failures(result):
+        why = [failure.message for failure in failures(result.all_events)]
+        for line in why or ["no event says why; see the run's log in `altflow ui`"]:
             print(f"  {line}", file=sys.stderr)
         for line in summary(settings, only_gaps=True):
             print(line, file=sys.stderr)
@@ -99,14 +104,14 @@ def _execute(
 
     from orchestration import definitions
     from orchestration.defs import window
-    from orchestration.defs.resources import fail_dead_runs
+    from orchestration.defs.resources import close_dead_runs
 
     _write_the_log_fast()
     tags = {**window.range_tags(min(first, last), last), window.END_TAG: last.isoformat()}
     if start:
         tags[window.START_TAG] = start.isoformat()
     with dg.DagsterInstance.from_config(dagster_home(settings)) as instance:
-        fail_dead_runs(instance)
+        close_dead_runs(instance, settings)
         job = definitions.build(lambda: settings, lock, companions, progress).get_job_def("daily")
         return job.execute_in_process(
             instance=instance,

@@ -5,27 +5,24 @@ import json
 import sys
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
-from datetime import UTC, date, datetime, time, timedelta
+from datetime import UTC, date, datetime
 from typing import Any
 
 from orchestration import status as run_status
 from orchestration.commands import FAILED
+from orchestration.freshness import OK_DAYS, WARN_DAYS, judged, late_days
 from orchestration.publish import Connection, NothingPublished, open_published
 from orchestration.settings import Settings, load_for_reading
 from orchestration.sources.exchange import Klines, TradeFiles, TradePages
 from orchestration.sources.registry import EXCHANGES
 from orchestration.warehouse import lock_holder
 
-OK_DAYS, WARN_DAYS = 2, 3
-"""Days by which the newest data is late: ok up to OK_DAYS, failing after WARN_DAYS. What an upstream publishes later by
-its own calendar (archives, series of weeks and months) is late from then on."""
 THRESHOLDS = f"late by up to {OK_DAYS} days: ok; {OK_DAYS} to {WARN_DAYS}: warn; more than {WARN_DAYS}: FAIL"
 NEXT_AFTER = {"daily": 4, "weekly": 16, "monthly": 89}
 """Days from an observation of an official series to the day on which the next one is there: it is dated with the first
 day of its period, and published after the period's end, on working days."""
 READ_FROM = {Klines: "bars", TradeFiles: "trade files", TradePages: "pages"}
 COLOURS = {"ok": "green", "warn": "yellow", "FAIL": "bold red"}
-ONE_DAY = timedelta(days=1)
 RUNS = 5
 FETCHED = ("first_fetched_at", "last_fetched_at")
 
@@ -142,9 +139,9 @@ def _told(con: Connection, settings: Settings) -> dict[str, Any]:
 
 def _flows(exchange: str, row: tuple, today: date, absent: list[str]) -> Flows:
     newest, coverage, missing = row
-    late = _late(exchange, newest, today)
+    late = late_days(exchange, newest, today)
     read_from = READ_FROM.get(type(EXCHANGES[exchange].flows), "") if exchange in EXCHANGES else ""
-    return Flows(exchange, read_from, newest, late, _judged(late), coverage, missing, absent)
+    return Flows(exchange, read_from, newest, late, judged(late), coverage, missing, absent)
 
 
 def _dataset(row: tuple, today: date) -> Dataset:
@@ -153,25 +150,7 @@ def _dataset(row: tuple, today: date) -> Dataset:
         # Nobody but its owner knows when the next file is due.
         return Dataset(dataset, "imported", newest, None, "", series_count)
     late = None if newest is None else max(0, (today - newest).days - NEXT_AFTER.get(frequency, 0))
-    return Dataset(dataset, upstream, newest, late, _judged(late), series_count)
-
-
-def _late(exchange: str | None, newest: date | None, today: date) -> int | None:
-    """Days from the newest data to the newest that could be there."""
-    if newest is None:
-        return None
-    flows = EXCHANGES[exchange].flows if exchange in EXCHANGES else None
-    due = today
-    # Files of a month come when it is over: until then nothing is late.
-    while isinstance(flows, TradeFiles) and due > newest and flows.due(due) > datetime.combine(today, time()):
-        due -= ONE_DAY
-    return max(0, (due - newest).days)
-
-
-def _judged(late: int | None) -> str:
-    if late is None:
-        return "no data"
-    return "ok" if late <= OK_DAYS else "warn" if late <= WARN_DAYS else "FAIL"
+    return Dataset(dataset, upstream, newest, late, judged(late), series_count)
 
 
 def _absent(absences: list[dict]) -> dict[str, list[str]]:

@@ -2,33 +2,12 @@
 
 import shutil
 import sys
-from decimal import Decimal
 from pathlib import Path
 
 from orchestration import status
+from orchestration.headline import HEADLINE, percent, usd
 from orchestration.publish import open_published
 from orchestration.settings import Settings
-
-HEADLINE = "rolling_365d.ex_btc_eth.all.all"
-
-
-def failures(result) -> list[str]:
-    """What failed, in the words of the innermost error; a blocked publish names the check."""
-    lines = []
-    for event in result.all_events:
-        error = getattr(event.event_specific_data, "error", None)
-        if error and event.event_type_value in ("STEP_FAILURE", "RESOURCE_INIT_FAILURE"):
-            while error.cause:
-                error = error.cause
-            lines.append(f"{event.step_key or 'start'}: {error.message.strip()}")
-        elif event.event_type_value == "ASSET_CHECK_EVALUATION":
-            check = event.event_specific_data
-            if not check.passed and check.blocking:
-                found = check.metadata.get("findings")
-                lines.append(f"blocked by {check.check_name}: {found.value if found else ''}")
-    if not lines:
-        lines = [event.message for event in result.all_events if event.is_failure and event.message][-3:]
-    return lines or ["no event says why; see the run's log in `altflow ui`"]
 
 
 def brief(settings: Settings, result) -> str:
@@ -41,22 +20,6 @@ def brief(settings: Settings, result) -> str:
             if check.check_name == "brief_written" and not check.passed:
                 return f"brief:   NOT written: {check.metadata['reason'].value}; published all the same"
     return f"brief:   {index(settings)}"
-
-
-def usd(value: Decimal | float | None) -> str:
-    """-24,513,355,314.6 → -$24.51 B."""
-    if value is None:
-        return "no data"
-    number = float(value)
-    sign = "-" if number < 0 else ""
-    for unit, name in ((1e12, " T"), (1e9, " B"), (1e6, " M")):
-        if abs(number) >= unit:
-            return f"{sign}${abs(number) / unit:,.2f}{name}"
-    return f"{sign}${abs(number):,.0f}"
-
-
-def percent(value: float | None, digits: int = 2) -> str:
-    return "no data" if value is None else f"{100 * value:+.{digits}f} %"
 
 
 def summary(settings: Settings, only_gaps: bool = False) -> list[str]:
@@ -75,8 +38,8 @@ def summary(settings: Settings, only_gaps: bool = False) -> list[str]:
         lines.append(f"not there: {of}: {absence['reason'].replace('_', ' ')}, days of {days}")
     if not only_gaps:
         lines.append(f"results: {settings.published_dir / 'marts.duckdb'}")
-        commands = 'altflow brief --open; altflow sql "from daily_altcoin_flow limit 5"; altflow status'
-        lines.append(f"next:    {_on_the_path()}{commands}")
+        question = 'altflow sql "from daily_altcoin_flow limit 5"'
+        lines.append(f"next:    {_on_the_path()}altflow brief --open; {question}; altflow status")
     return lines
 
 

@@ -75,7 +75,11 @@ def mart_checks() -> dg.AssetChecksDefinition:
                 check_name=report.suite,
                 passed=passed,
                 severity=dg.AssetCheckSeverity.WARN if warns_only else dg.AssetCheckSeverity.ERROR,
-                metadata={"rows_checked": report.row_count, "findings": dg.MetadataValue.md(message)},
+                metadata={
+                    "rows_checked": report.row_count,
+                    "findings": dg.MetadataValue.md(message),
+                    **({"failing_rows": dg.MetadataValue.md(report.failing_rows)} if report.failing_rows else {}),
+                },
             )
 
     return check

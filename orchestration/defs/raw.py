@@ -38,16 +38,16 @@ def raw_assets(months: dg.PartitionsDefinition, exchanges: Sequence[str]) -> lis
         _asset("asset_caps"),
         _asset("coin_snapshots"),
         _asset("macro_observations"),
-        _in_one_step("raw_liquidity", {table: [] for table in LIQUIDITY}, "liquidity"),
+        _in_one_step("raw_liquidity", {table: [] for table in LIQUIDITY}),
     ]
 
 
 def imported_assets() -> list[dg.AssetSpec]:
     """What `altflow import` fills: known to the lineage, made by no step."""
-    return [_spec(RECORDS[table], [], "imported") for table in IMPORTS]
+    return [_spec(RECORDS[table], []) for table in IMPORTS]
 
 
-def _spec(record: Record, deps: list[dg.AssetKey], group: str = "raw") -> dg.AssetSpec:
+def _spec(record: Record, deps: list[dg.AssetKey]) -> dg.AssetSpec:
     columns = [
         dg.TableColumn(
             field.name,
@@ -60,7 +60,7 @@ def _spec(record: Record, deps: list[dg.AssetKey], group: str = "raw") -> dg.Ass
     return dg.AssetSpec(
         dg.AssetKey(["raw", record.table]),
         description=record.description,
-        group_name=group,
+        group_name="raw",
         kinds={"python", "duckdb"},
         owners=OWNERS,
         deps=deps,
@@ -89,7 +89,7 @@ def _exchange_asset(exchange: str, months: dg.PartitionsDefinition) -> dg.Assets
                 key,
                 description=f"One row per symbol and UTC day: spot volume on {exchange}, and the part that takers "
                 "bought. Partitions are UTC months; which days are there is in coverage_daily.",
-                group_name="exchanges",
+                group_name="raw",
                 kinds={"python", "duckdb"},
                 owners=OWNERS,
                 deps=[dg.AssetKey(["raw", "spot_symbols"])],
@@ -126,7 +126,7 @@ def _flow_tables(exchanges: Sequence[str]) -> dg.AssetsDefinition:
     def count(context: dg.AssetExecutionContext) -> Iterator[dg.MaterializeResult]:
         run: Run = context.resources.run
         for table in tables:
-            yield dg.MaterializeResult(asset_key=["raw", table], metadata={"rows": run.warehouse.row_count(table)})
+            yield dg.MaterializeResult(asset_key=["raw", table], metadata=_rows(run, table))
 
     return count
 
@@ -163,8 +163,8 @@ def _asset(*tables: str, deps: list[str] | None = None) -> dg.AssetsDefinition:
         run: Run = context.resources.run
         loaded = run.ingest.load(dataset)
         _tag_gaps(context, loaded)
-        for key in keys.values():
-            yield dg.MaterializeResult(asset_key=key, metadata=_metadata(run, loaded))
+        for table, key in keys.items():
+            yield dg.MaterializeResult(asset_key=key, metadata=_metadata(run, loaded) | _rows(run, table))
         for table, key in keys.items():
             yield _answered(key, loaded)
             yield _held(key, table, loaded)
@@ -180,17 +180,17 @@ def derivative_assets(exchanges: Sequence[str]) -> list[dg.AssetsDefinition]:
     listed = {DERIVATIVES[name].symbols_table for name in exchanges}
     known = [dg.AssetKey(["raw", name]) for name in sorted(listed)]
     deps = {table: known if table not in listed else [] for table in tables}
-    return [_in_one_step("raw_derivatives", deps, "derivatives")]
+    return [_in_one_step("raw_derivatives", deps)]
 
 
-def _in_one_step(name: str, deps: Mapping[str, list[dg.AssetKey]], group: str) -> dg.AssetsDefinition:
+def _in_one_step(name: str, deps: Mapping[str, list[dg.AssetKey]]) -> dg.AssetsDefinition:
     """An asset for each table of `deps`, what it hangs on beside it, in one step: they are context, and a step of its
     own for each would cost every run its events."""
     keys = {table: dg.AssetKey(["raw", table]) for table in deps}
 
     @dg.multi_asset(
         name=name,
-        specs=[_spec(RECORDS[table], above, group) for table, above in deps.items()],
+        specs=[_spec(RECORDS[table], above) for table, above in deps.items()],
         check_specs=[spec for key in keys.values() for spec in _check_specs(key)],
         can_subset=True,
         required_resource_keys={"run"},
@@ -201,7 +201,7 @@ def _in_one_step(name: str, deps: Mapping[str, list[dg.AssetKey]], group: str) -
             if key in context.selected_asset_keys:
                 loaded = run.ingest.load(table)
                 _tag_gaps(context, loaded)
-                yield dg.MaterializeResult(asset_key=key, metadata=_metadata(run, loaded))
+                yield dg.MaterializeResult(asset_key=key, metadata=_metadata(run, loaded) | _rows(run, table))
                 yield _answered(key, loaded)
                 yield _held(key, table, loaded)
 
@@ -214,6 +214,11 @@ def _tag_gaps(context: dg.AssetExecutionContext, loaded: Loaded) -> None:
         before = context.run.tags.get(window.GAPS_TAG)
         named = ",".join(sorted({*missing, *(before.split(",") if before else [])}))
         context.instance.add_run_tags(context.run_id, {window.GAPS_TAG: named[:255]})
+
+
+def _rows(run: Run, table: str) -> dict:
+    """Rows of the whole table, under the name that Dagster shows in its catalog."""
+    return {"dagster/row_count": run.warehouse.row_count(table)}
 
 
 def _metadata(run: Run, loaded: Loaded) -> dict:
@@ -246,6 +251,7 @@ def _answered(key: dg.AssetKey, loaded: Loaded) -> dg.AssetCheckResult:
 def _held(key: dg.AssetKey, table: str, loaded: Loaded) -> dg.AssetCheckResult:
     reports = [report for report in loaded.reports if report.suite == f"raw_{table}"]
     failed = [report for report in reports if not report.passed]
+    rows = "\n\n".join(filter(None, (report.failing_rows for report in failed)))
     return dg.AssetCheckResult(
         asset_key=key,
         check_name="expectations_hold",
@@ -254,5 +260,6 @@ def _held(key: dg.AssetKey, table: str, loaded: Loaded) -> dg.AssetCheckResult:
         metadata={
             "rows_checked": sum(report.row_count for report in reports),
             "findings": dg.MetadataValue.md("\n".join(report.message for report in failed) or "none"),
+            **({"failing_rows": dg.MetadataValue.md(rows)} if rows else {}),
         },
     )

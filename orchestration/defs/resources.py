@@ -2,11 +2,14 @@
 
 import os
 from collections.abc import Callable, Iterator
+from datetime import timedelta
 
 import dagster as dg
 
+from orchestration import alerts
 from orchestration.asking.context import Progress
 from orchestration.defs import window
+from orchestration.defs.failures import tell_how_it_ended
 from orchestration.defs.raw import exchanges_in
 from orchestration.records import RECORDS
 from orchestration.run import SCHEDULED_WAIT_SECONDS, Companions, Run, open_run
@@ -29,6 +32,15 @@ def fail_dead_runs(instance: dg.DagsterInstance, own_run_id: str | None = None) 
         if run.run_id != own_run_id and pid and not _is_alive(pid):
             instance.report_run_failed(run, "its process ended without a word (killed or powered off)")
             dead.append(run.run_id)
+    return dead
+
+
+def close_dead_runs(instance: dg.DagsterInstance, settings: Settings, own_run_id: str | None = None) -> list[str]:
+    """`fail_dead_runs`, noted as an alert. It is sent when this run has ended, or by whoever sends next."""
+    dead = fail_dead_runs(instance, own_run_id)
+    if dead:
+        with alerts.never_in_the_way():
+            alerts.record(settings, [alerts.killed(dead)], run_id=dead[0])
     return dead
 
 
@@ -70,9 +82,12 @@ def run_resource(
         dagster_run = context.dagster_run
         instance = context.instance
         assert dagster_run is not None and instance is not None
-        instance.add_run_tags(dagster_run.run_id, {window.PID_TAG: process_name()})
         settings = load_settings()
         start, end = window.days_of(dagster_run.tags)
+        told = {window.PID_TAG: process_name(), window.SOURCE_TAG: settings.source}
+        if start and end:
+            told[window.DAYS_TAG] = f"{max(start, settings.start)} .. {end - timedelta(days=1)}"
+        instance.add_run_tags(dagster_run.run_id, told)
         is_start_named = window.START_TAG in dagster_run.tags
         if start and not is_start_named:
             # The first partition is a month, which may have begun before what is wanted.
@@ -85,20 +100,26 @@ def run_resource(
         elif chosen:
             # What gathers the flows of all exchanges asks nobody; listings and estimates are asked of all.
             tables -= {"spot_flows", "spot_trade_sizes"}
-        with open_run(
-            settings,
-            dagster_run.run_id,
-            tables,
-            start,
-            end,
-            exchanges=exchanges,
-            lock=lock,
-            companions=companions,
-            wait_seconds=SCHEDULED_WAIT_SECONDS,
-            progress=progress,
-            is_start_named=is_start_named,
-            on_lock=lambda: fail_dead_runs(instance, dagster_run.run_id),
-        ) as opened:
-            yield opened
+        try:
+            with open_run(
+                settings,
+                dagster_run.run_id,
+                tables,
+                start,
+                end,
+                exchanges=exchanges,
+                lock=lock,
+                companions=companions,
+                wait_seconds=SCHEDULED_WAIT_SECONDS,
+                progress=progress,
+                is_start_named=is_start_named,
+                on_lock=lambda: close_dead_runs(instance, settings, dagster_run.run_id),
+            ) as opened:
+                yield opened
+        except Exception as error:
+            # It could not begin, or not be closed: no step says so.
+            alerts.tell_of_run(settings, [alerts.failed_at_start(str(error))], dagster_run.run_id)
+            raise
+        tell_how_it_ended(instance, settings, dagster_run.run_id)
 
     return run

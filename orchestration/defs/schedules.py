@@ -5,8 +5,9 @@ from datetime import timedelta
 
 import dagster as dg
 
+from orchestration import alerts
 from orchestration.defs import window
-from orchestration.defs.resources import fail_dead_runs
+from orchestration.defs.resources import close_dead_runs
 from orchestration.plan import REPULL_DAYS
 from orchestration.run import first_open_day
 from orchestration.settings import Settings
@@ -45,7 +46,7 @@ def daily_schedule(job, load_settings: Callable[[], Settings]) -> dg.ScheduleDef
     return tick
 
 
-def dead_run_sensor() -> dg.SensorDefinition:
+def dead_run_sensor(load_settings: Callable[[], Settings]) -> dg.SensorDefinition:
     @dg.sensor(
         name="dead_runs",
         minimum_interval_seconds=30,
@@ -53,7 +54,10 @@ def dead_run_sensor() -> dg.SensorDefinition:
         description="Marks runs whose process was killed as failed, so that the next one in the queue may start.",
     )
     def sweep(context: dg.SensorEvaluationContext) -> dg.SkipReason:
-        dead = fail_dead_runs(context.instance)
+        settings = load_settings()
+        dead = close_dead_runs(context.instance, settings)
+        if dead:
+            alerts.tell_of_run(settings, [], None)
         return dg.SkipReason(f"marked as failed: {', '.join(dead)}" if dead else "no dead run")
 
     return sweep

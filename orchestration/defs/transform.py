@@ -58,14 +58,29 @@ class Translator(DagsterDbtTranslator):
 TRANSLATOR = Translator()
 
 
+def _grains(manifest: Mapping) -> dict[str, str]:
+    """The columns of each model's unique_grain test, by unique id."""
+    tests = (node for node in manifest["nodes"].values() if node["resource_type"] == "test")
+    return {
+        test["attached_node"]: ", ".join(test["test_metadata"]["kwargs"]["columns"])
+        for test in tests
+        if (test.get("test_metadata") or {}).get("name") == "unique_grain"
+    }
+
+
 def dbt_models() -> dg.AssetsDefinition:
     """One step for all models and seeds. dbt's tests are no asset checks, which cost two writes to Dagster's
     log each in every run: a test that fails fails the step."""
     manifest = validate_manifest(MANIFEST)
+    grains = _grains(manifest)
+
+    def spec(unique_id: str) -> dg.AssetSpec:
+        known = {"grain": grains[unique_id]} if unique_id in grains else {}
+        return TRANSLATOR.get_asset_spec(manifest, unique_id, None).merge_attributes(metadata=known)
 
     @dg.multi_asset(
         name="dbt",
-        specs=[TRANSLATOR.get_asset_spec(manifest, unique_id, None) for unique_id in _assets(manifest).values()],
+        specs=[spec(unique_id) for unique_id in _assets(manifest).values()],
         can_subset=True,
         required_resource_keys={"run"},
     )
@@ -73,6 +88,16 @@ def dbt_models() -> dg.AssetsDefinition:
         yield from _build(context, context.resources.run, manifest)
 
     return build
+
+
+def tables_without_a_step(known: set[dg.AssetKey]) -> list[dg.AssetSpec]:
+    """The tables that models read and no asset in `known` fills: the run's own notes, and what is not followed."""
+    sources = {TRANSLATOR.get_asset_key(source): source for source in validate_manifest(MANIFEST)["sources"].values()}
+    return [
+        dg.AssetSpec(key, description=source["description"], group_name="raw", kinds={"duckdb"}, owners=OWNERS)
+        for key, source in sources.items()
+        if key not in known
+    ]
 
 
 def _assets(manifest: Mapping) -> dict[dg.AssetKey, str]:

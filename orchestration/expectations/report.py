@@ -1,6 +1,7 @@
 """What a check found, as plain data that travels through JSON."""
 
 import math
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from datetime import date, datetime
@@ -90,6 +91,15 @@ class Report:
             return f"{self.suite}: {self.row_count:,} rows, all expectations hold"
         return "\n".join([f"{self.suite}: {self.row_count:,} rows", *(f"  {each.message}" for each in self.failures)])
 
+    @property
+    def failing_rows(self) -> str:
+        """The first failing rows of each failure as tables in Markdown; empty where no row is to blame."""
+        return "\n\n".join(
+            f"**{_cell(f'{each.check} {each.column}'.strip())}**: {_cell(each.why)}\n\n{_table(each.sample)}"
+            for each in self.failures
+            if each.sample
+        )
+
     def to_dict(self) -> dict[str, Any]:
         return plain(asdict(self))
 
@@ -97,6 +107,18 @@ class Report:
     def from_dict(cls, data: Mapping[str, Any]) -> "Report":
         failures = [Failure(**failure) for failure in data["failures"]]
         return cls(data["suite"], data["passed"], data["row_count"], failures, data["seconds"])
+
+
+def _table(rows: Sequence[Mapping[str, Any]]) -> str:
+    names = list(dict.fromkeys(name for row in rows for name in row))
+    lines = [names, ["---"] * len(names), *([row.get(name) for name in names] for row in rows)]
+    return "\n".join(f"| {' | '.join(_cell(value) for value in line)} |" for line in lines)
+
+
+def _cell(value: Any) -> str:
+    """Names come from upstreams: what Markdown or HTML would read in them is text."""
+    text = "" if value is None else " ".join(str(value).split())
+    return re.sub(r"([\\`*_\[\]|~])", r"\\\1", text.replace("&", "&amp;").replace("<", "&lt;"))
 
 
 SAMPLED = 5

@@ -11,7 +11,8 @@ def model(dbt, session):
     if dbt.is_incremental:
         altcoins = altcoins.filter(changed.since(REACH_DAYS))
     altcoins = altcoins.order("base_asset, utc_date")
-    measured = comovement.table(altcoins.project("base_asset, utc_date, ln(1 + return_ratio) as log_return").fetchnumpy())
+    columns = "base_asset, utc_date, ln(1 + return_ratio) as log_return"
+    measured = comovement.table(altcoins.project(columns).fetchnumpy())
     if not dbt.is_incremental:
         return measured
     return session.from_arrow(measured).filter(changed.days(REACH_DAYS))

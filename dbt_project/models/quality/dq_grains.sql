@@ -1,4 +1,5 @@
 {%- set grains = {
+    'alerts': ['alert_id'],
     'asset_drawdowns': ['definition_id', 'base_asset', 'era_date'],
     'asset_survival': ['base_asset', 'era_date'],
     'coverage_daily': ['exchange', 'dataset', 'utc_date'],
