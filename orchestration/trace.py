@@ -376,7 +376,9 @@ def _note(con: Connection, found: Trace, published: dict[str, dict[str, str]], t
     row = con.execute(
         f'SELECT count(*), min({first}), max({last}), {bodies} FROM "{table}" WHERE rowid IN (FROM reached_{table})'
     ).fetchall()[0]
-    found.steps = [step for step in found.steps if step.table != table] + [Step(table, below, *row)]
+    before = next((step for step in found.steps if step.table == table), None)
+    found.steps = [step for step in found.steps if step.table != table]
+    found.steps.append(Step(table, before.below if before else below, *row))
 
 
 def _find_bodies(con: Connection, found: Trace, published: dict[str, dict[str, str]]) -> None:

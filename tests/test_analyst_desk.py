@@ -140,7 +140,10 @@ def test_routes_follow_the_lineage_of_dbt(con):
         "daily_macro": "int_macro_vintages_dated",
         "source_spans": None,
     }
-    routes = con.execute("SELECT DISTINCT table_name, source_name FROM trace_routes").fetchall()
+    # What was published before is no model's: publishing notes it.
+    routes = con.execute(
+        "SELECT DISTINCT table_name, source_name FROM trace_routes WHERE table_name != 'published_headlines'"
+    ).fetchall()
     columns = tables(con)
     for table, source in routes:
         above = ancestors(table)

@@ -18,7 +18,7 @@ import duckdb
 import pytest
 
 from orchestration.commands.prompt import Words
-from orchestration.commands.results import safe_cell
+from orchestration.commands.results import safe_cell, write
 from orchestration.commands.terminal import visible
 from tests.commandline import ROOT, altflow, environment
 
@@ -65,18 +65,22 @@ def test_numbers_and_words_stay(value):
     assert safe_cell(value) == str(value)
 
 
-def test_csv_holds_every_name_and_runs_none(data: Path):
-    done = altflow("sql", "--csv", 'select symbol as "=symbol", net_usd from daily_flows', data=data)
-    rows = list(csv.reader(io.StringIO(done.stdout)))
+def test_csv_holds_every_name_and_runs_none(data: Path, capsys: pytest.CaptureFixture[str]):
+    with duckdb.connect(str(data / "published" / "marts.duckdb"), read_only=True) as con:
+        assert write(con, 'select symbol as "=symbol", net_usd from daily_flows', "csv") == len(HOSTILE)
+    rows = list(csv.reader(io.StringIO(capsys.readouterr().out, newline="")))
     assert rows[0] == ["'=symbol", "net_usd"]
     assert [row[1] for row in rows[1:]] == ["-1.50000000"] * len(HOSTILE)
-    assert not [row for row in rows if row[0].lstrip().startswith(tuple("=+-@"))]
+    assert [row[0].removeprefix("'") for row in rows[1:]] == HOSTILE
+    assert not [row for row in rows if row[0].lstrip(" ").startswith(tuple("=+-@\t\r"))]
 
 
-def test_json_keeps_every_name_to_the_letter(data: Path):
-    done = altflow("sql", "--json", "select symbol, net_usd, 'nan'::double as x, x from daily_flows", data=data)
-    assert json.loads(done.stdout)[0] == {"symbol": "=1+1", "net_usd": "-1.50000000", "x": "nan", "x_2": "nan"}
-    assert [row["symbol"] for row in json.loads(done.stdout)] == HOSTILE
+def test_json_keeps_every_name_to_the_letter(data: Path, capsys: pytest.CaptureFixture[str]):
+    with duckdb.connect(str(data / "published" / "marts.duckdb"), read_only=True) as con:
+        write(con, "select symbol, net_usd, 'nan'::double as x, [net_usd] as x from daily_flows", "json")
+    rows = json.loads(capsys.readouterr().out)
+    assert rows[0] == {"symbol": "=1+1", "net_usd": "-1.50000000", "x": "nan", "x_2": ["-1.50000000"]}
+    assert [row["symbol"] for row in rows] == HOSTILE
 
 
 def test_a_table_gives_the_terminal_nothing_to_obey(data: Path):

@@ -96,7 +96,10 @@ def _lines(found: Trace, most: int | None, opened: dict[str, Opened]) -> Iterato
     for said in found.why_null:
         yield from textwrap.wrap(f"NULL: {said}", WIDTH, initial_indent="  ", subsequent_indent="    ")
     if found.reads:
-        yield from textwrap.wrap(f"its query reads {', '.join(found.reads)}; below are their rows of that day", WIDTH)
+        said = (
+            f"its query reads {', '.join(found.reads)}; below are their rows of that day. Windows reach further back: "
+        )
+        yield from textwrap.wrap(f"{said}altflow trace {found.reads[0]} {found.day}", WIDTH)
     if found.steps:
         yield "made of"
     for step in found.steps:
@@ -137,7 +140,7 @@ def _numbers(found: Trace) -> Iterator[str]:
             initial_indent="  ",
             subsequent_indent="    ",
         )
-    elif found.column and not found.expression:
+    elif found.column and not found.expression and found.bodies:
         yield f"  not a plain sum: dbt_project/models/marts/{found.table}.sql computes it from these rows"
 
 
