@@ -109,6 +109,8 @@ class Terminal:
             stdout=slave,
             stderr=slave,
             start_new_session=True,
+            # Whoever starts the tests in the background ignores Ctrl-C, and children inherit that.
+            preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),
         )
         os.close(slave)
 
@@ -135,9 +137,12 @@ class Terminal:
 def terminal(data: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Terminal]:
     home = tmp_path_factory.mktemp("home")
     terminal = Terminal("sql", data=data, home=home)
-    yield terminal
-    terminal.type(".quit\r")
-    assert terminal.process.wait(timeout=60) == 0
+    try:
+        yield terminal
+        terminal.type(".quit\r")
+        assert terminal.process.wait(timeout=60) == 0
+    finally:
+        terminal.process.kill()
     assert "select 40" in (home / ".altflow_history").read_text()
 
 
