@@ -231,6 +231,7 @@ def house(validator: Validator, tmp_path_factory: pytest.TempPathFactory) -> Hou
     return House(settings, done, chosen, wrong)
 
 
+@pytest.mark.chaos
 def test_all_that_is_not_wrong_is_equal(house: House):
     whole = [month for month in house.chosen if month not in (house.wrong["lies"], house.wrong["in seconds"])]
     counted = house.ask(
@@ -259,6 +260,7 @@ def differences(house: House, what: str) -> list[tuple]:
     )
 
 
+@pytest.mark.chaos
 def test_an_amount_that_differs_is_named_with_both_values_and_its_weight(house: House):
     ((day, column, ours, theirs, chosen, impact),) = differences(house, "differs")
     month = house.wrong["differs"]
@@ -270,6 +272,7 @@ def test_an_amount_that_differs_is_named_with_both_values_and_its_weight(house: 
     assert impact == 2 * (Decimal(theirs) - stored) != 0
 
 
+@pytest.mark.chaos
 def test_a_day_that_a_file_lacks_differs_in_every_column(house: House):
     found = differences(house, "lacks a day")
     assert [row[1] for row in found] == sorted(
@@ -282,6 +285,7 @@ def test_a_day_that_a_file_lacks_differs_in_every_column(house: House):
     assert sum(row[5] for row in found) == -net != 0
 
 
+@pytest.mark.chaos
 def test_what_could_not_be_read_is_a_gap_of_its_own_table(house: House):
     assert house.done.returncode == 3, house.done.stdout + house.done.stderr
     gaps = house.ask("SELECT dataset, scope, start_date, message FROM raw.gaps ORDER BY message")
@@ -298,6 +302,7 @@ def test_what_could_not_be_read_is_a_gap_of_its_own_table(house: House):
     assert house.ask("SELECT count(*) FROM coverage_daily WHERE reason = 'failed'", MARTS) == [(0,)]
 
 
+@pytest.mark.chaos
 def test_the_marts_keep_what_the_api_said(house: House):
     kinds = house.ask("SELECT DISTINCT source_kind FROM daily_symbol_flows", MARTS)
     assert kinds == [("klines",)]
@@ -309,6 +314,7 @@ def test_the_marts_keep_what_the_api_said(house: House):
         assert published == stored and published[0][0]
 
 
+@pytest.mark.chaos
 def test_the_check_warns_with_counts_and_the_largest_impact(house: House):
     import dagster as dg
 
@@ -330,6 +336,7 @@ def test_the_check_warns_with_counts_and_the_largest_impact(house: House):
     assert differing.startswith(house.wrong["differs"].symbol) and "taker_buy_quote: klines" in differing
 
 
+@pytest.mark.chaos
 def test_the_archive_of_bodies_gives_the_table_again(house: House, validator: Validator):
     target = house.settings.data_dir / "rebuilt.duckdb"
     rebuild(Archive(house.settings.archive_dir), target, house.settings, validator, "rebuilt", "test")

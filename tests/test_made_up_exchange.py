@@ -174,12 +174,12 @@ def test_it_is_in_coverage(ran: Ran):
 
 
 def test_it_is_in_the_status(ran: Ran):
-    lines = [line.strip("│ ") for line in ran.status.splitlines() if "made_up" in line or "file missing" in line]
-    assert [" ".join(line.split()) for line in lines] == [
-        "spot flows of made_up │ 2023-01-28 │ 1 │ ok",
-        "made_up │ trade files │ 86.11 % │ 5 │ file missing: 1 day",
-    ]
-    assert "not published yet: 1 day" in ran.status
+    lines = {" ".join(line.split()) for line in ran.status.splitlines()}
+    assert lines >= {
+        "made_up trade files 2023-01-28 0 ok 86.11 % 5",
+        "not there: made_up file missing: 1 day",
+        "not there: made_up not published yet: 1 day",
+    }
 
 
 def test_each_number_leads_to_its_file(ran: Ran):

@@ -399,7 +399,7 @@ def test_single_figures(warehouse: Path):
 
 
 def test_episodes_cover_what_they_say(warehouse: Path):
-    rows = read(warehouse, "SELECT * FROM marts.flow_episodes")
+    rows = read(warehouse, "SELECT * FROM marts.flow_episodes ORDER BY flow_group, detector_id, episode_number")
     flows = read(
         warehouse,
         "SELECT flow_group, utc_date, net_taker_usd FROM marts.daily_control_flow WHERE quotes = 'all' "

@@ -80,6 +80,7 @@ def sandbox(root: Path, now: date) -> Iterator[str]:
         process.wait(10)
 
 
+@pytest.mark.chaos
 def test_a_market_fetched_in_two_runs(
     root: Path, tmp_path: Path, validator: Validator, monkeypatch: pytest.MonkeyPatch
 ):
