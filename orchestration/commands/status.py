@@ -7,7 +7,7 @@ from datetime import UTC, date, datetime
 from orchestration import freshness
 from orchestration import status as run_status
 from orchestration.commands import FAILED
-from orchestration.publish import NothingPublished, open_published
+from orchestration.publish import Connection, NothingPublished, SqlError, open_published
 from orchestration.settings import Settings, load_for_reading
 from orchestration.sources.exchange import Klines, TradeFiles, TradePages
 from orchestration.sources.registry import EXCHANGES
@@ -35,6 +35,12 @@ FROM coverage_daily WHERE utc_date > (SELECT max(utc_date) FROM coverage_daily) 
 GROUP BY ALL ORDER BY ALL
 """
 
+FAILING = """
+SELECT check_id, severity, count(*) AS failed_count, arg_max(scope, utc_date) AS scope, max(utc_date) AS utc_date,
+    arg_max(value, utc_date) AS value, arg_max(reason, utc_date) AS reason
+FROM data_quality_results WHERE NOT passed GROUP BY ALL ORDER BY severity = 'flag', try_cast(check_id[2:] AS INTEGER), 1
+"""
+
 
 def main(args: argparse.Namespace) -> int:
     settings = load_for_reading(args.source)
@@ -49,8 +55,11 @@ def main(args: argparse.Namespace) -> int:
         run_id, source, synthetic, last, code, published_at = info.fetchall()[0]
         rows = con.execute(QUERY).fetchall()
         coverage = con.execute(COVERAGE).fetchall()
+        failing = _failing(con)
     today = datetime.now(UTC).date() if source == "live" else last
     _print(settings, run_id, source, synthetic, last, code, published_at, rows, coverage, today)
+    for line in failing:
+        print(line)
     _print_run(settings)
     return 0
 
@@ -90,6 +99,20 @@ def _print(
             "\n".join(absent.get(exchange, [])),
         )
     console.print(table)
+
+
+def _failing(con: Connection) -> list[str]:
+    """The checks that fail in the snapshot, a line each with the newest case; none in one older than its checks."""
+    try:
+        rows = con.execute(FAILING).fetchall()
+    except SqlError:
+        return []
+    return [
+        f"check {check_id} ({severity}): {count} failing, newest {day} {scope}: {value:.6g}, {reason}"
+        if value is not None
+        else f"check {check_id} ({severity}): {count} failing, newest {day} {scope}: {reason}"
+        for check_id, severity, count, scope, day, value, reason in rows
+    ]
 
 
 def _absent(absences: list[dict]) -> dict[str, list[str]]:

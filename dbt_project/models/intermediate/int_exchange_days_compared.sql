@@ -39,7 +39,7 @@ select
     assets.exchange,
     assets.utc_date,
     count(*) as common_asset_count,
-    median(abs(assets.close_price_usd / common.close_price_usd - 1)) as median_deviation_ratio,
+    median(abs(assets.close_price_usd - common.close_price_usd) / common.close_price_usd) as median_deviation_ratio,
     sum(assets.volume_usd) as volume_usd,
     sum(common.volume_usd - assets.volume_usd) as others_volume_usd
 from assets

@@ -84,10 +84,22 @@
 } -%}
 {#- Column → how often it counts in the net flow, which is twice what takers bought less the volume. -#}
 {%- set times = {'volume_quote': -1, 'taker_buy_quote': 2} -%}
-with cells as (
+with
+-- Only what replaced something, else all that is stored would be looked through.
+{% for table in tables -%}
+    {{ table }}_since as (
+        select stored.* exclude (loaded_at)
+        from {{ source('raw', table) }} as stored
+        semi join {{ history_of(source('raw', table)) }} as replaced on stored.load_id = replaced.replaced_by_load_id
+        union all by name
+        select replaced.* exclude (loaded_at, replaced_by_load_id, replaced_at)
+        from {{ history_of(source('raw', table)) }} as replaced
+    ),
+
+{% endfor -%}
+cells as (
     {% for table, columns in tables.items() -%}
         {%- set grain, values = columns[0].split(), columns[1].split() -%}
-        {%- set before = source('raw', table).incorporate(path={'identifier': table ~ '_history'}) -%}
         select
             '{{ table }}' as table_name,
             concat_ws(' ', {{ 'old.' ~ grain | join(', old.') }}) as row_key,
@@ -98,31 +110,24 @@ with cells as (
             new.body_sha256,
             unnest([
                 {% for column in values -%}
+                    {%- set is_flow = table == 'spot_flows' and column in times %}
                     {
                         'column_name': '{{ column }}',
                         'old_text': cast(old.{{ column }} as varchar),
                         'new_text': cast(new.{{ column }} as varchar),
-                        'net_taker_quote':
-                            {% if table == 'spot_flows' and column in times -%}
-                                {{ times[column] }} * (coalesce(new.{{ column }}, 0) - coalesce(old.{{ column }}, 0))
-                            {%- elif table == 'spot_flows' -%}
-                                cast(0 as decimal(38, 12))
+                        'net_taker_quote': cast(
+                            {% if is_flow -%}
+                            {{ times[column] }} * (coalesce(new.{{ column }}, 0) - coalesce(old.{{ column }}, 0))
                             {%- else -%}
-                                cast(null as decimal(38, 12))
+                            {{ '0' if table == 'spot_flows' else 'null' }}
                             {%- endif %}
+                            as decimal(38, 12)
+                        )
                     }{{ ',' if not loop.last }}
                 {% endfor -%}
             ], recursive := true)
-        from {{ before }} as old
-        left join (
-            -- Only what replaced something, else all that is stored would be looked through.
-            select stored.* exclude (loaded_at)
-            from {{ source('raw', table) }} as stored
-            semi join {{ before }} as replaced on stored.load_id = replaced.replaced_by_load_id
-            union all by name
-            select between_both.* exclude (loaded_at, replaced_by_load_id, replaced_at)
-            from {{ before }} as between_both
-        ) as new
+        from {{ history_of(source('raw', table)) }} as old
+        left join {{ table }}_since as new
             on
                 old.replaced_by_load_id = new.load_id
                 {% for column in grain -%}

@@ -25,8 +25,8 @@ mismatches as (
 uncited as (
     select
         flows.exchange as scope,
-        count(*) as body_count
-    from (select distinct exchange, body_sha256 from {{ ref('stg_spot_flows') }}) as flows
+        count(distinct flows.body_sha256) as body_count
+    from {{ ref('stg_spot_flows') }} as flows
     anti join {{ ref('stg_source_files') }} as files on flows.body_sha256 = files.body_sha256
     group by flows.exchange
 ),

@@ -54,6 +54,16 @@ unexplained as (
     where days.unknown_count > 0.001 * days.expected_count
 ),
 
+unlisted as (
+    select
+        flows.exchange,
+        count(distinct flows.symbol) as symbol_count
+    from {{ ref('stg_spot_flows') }} as flows
+    anti join {{ ref('stg_spot_symbols') }} as symbols
+        on flows.exchange = symbols.exchange and flows.symbol = symbols.symbol
+    group by flows.exchange
+),
+
 listed as (
     select
         bounds.exchange as scope,
@@ -65,15 +75,7 @@ listed as (
         'symbols with stored flows that neither a listing nor the archive''s listing names' as reason
     from {{ ref('dq_flow_bounds') }} as bounds
     cross join run
-    left join (
-        select
-            flows.exchange,
-            count(*) as symbol_count
-        from (select distinct exchange, symbol from {{ ref('stg_spot_flows') }}) as flows
-        anti join {{ ref('stg_spot_symbols') }} as symbols
-            on flows.exchange = symbols.exchange and flows.symbol = symbols.symbol
-        group by flows.exchange
-    ) as unlisted on bounds.exchange = unlisted.exchange
+    left join unlisted on bounds.exchange = unlisted.exchange
 ),
 
 -- Files that are not due yet are not late.
@@ -93,8 +95,8 @@ aged as (
         last_date as utc_date,
         greatest(coalesce(due_date, last_date) - newest_date, 0) as value,
         null as impact_usd,
-        'days from the newest flow to the last day that is due; up to 2 is fresh, above 3 failing; impact: days that are not'
-        || ' there yet are not known' as reason
+        'days from the newest flow to the last day that is due; up to 2 is fresh, above 3 failing; impact: days that are'
+        || ' not there are not known' as reason
     from ages
 ),
 

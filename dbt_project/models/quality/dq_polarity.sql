@@ -41,7 +41,7 @@ exchanges as (
             judged.symbol_count,
             judged.median_correlation,
             case
-                when judged.is_turned then 'sides look turned round; impact: on the headline that ends here, if they are'
+                when judged.is_turned then 'sides look turned round; impact: on the headline of the day, if they are'
                 else 'sides are as they should be'
             end
         ) as reason
@@ -70,8 +70,8 @@ pairs as (
         today.return_flow_correlation as value,
         -0.2 as threshold,
         -2 * (today.altcoin_net_taker_usd + before.altcoin_net_taker_usd) as impact_usd,
-        'takers of this symbol sell when its price rises, two quarters running; impact: of both, if sides are turned round,'
-        || ' NULL: not in the headline' as reason
+        'takers of this symbol sell when its price rises, two quarters running; impact: of both, if sides are turned'
+        || ' round' as reason
     from quarters as today
     inner join quarters as before
         on

@@ -9,9 +9,7 @@ steps as (
     select
         definition_id,
         published_at,
-        (value is not null)::integer - coalesce(
-            (lag(value) over of_day is not null)::integer, 0
-        ) as value_step,
+        cast(value is not null as integer) - cast(lag(value) over of_day is not null as integer) as value_step,
         coalesce(value, 0) - coalesce(lag(value) over of_day, 0) as sum_step
     from headlines
     window of_day as (partition by definition_id, utc_date order by published_at, run_id)
@@ -74,8 +72,8 @@ judged as (
         differing_count as value,
         0 as threshold,
         impact_usd,
-        'of ' || definition_count || ' definitions those that flow_as_of does not answer as published on this day; impact:'
-        || ' on the sum of the headline over its days' as reason
+        'of ' || definition_count || ' definitions those that flow_as_of does not answer as published on this day;'
+        || ' impact: on the sum of the headline over its days' as reason
     from days
     qualify differing_count > 0 or utc_date = max(utc_date) over ()
     union all

@@ -1,8 +1,6 @@
 {%- set no_impact = "; impact: no supply is in the headline'" %}
 -- R19 and R20: parts of supply add up, and supplies move as supplies do.
-with run as (select * from {{ ref('int_run_selected') }}),
-
-supplies as (select * from {{ ref('stg_stablecoin_supplies') }}),
+with supplies as (select * from {{ ref('stg_stablecoin_supplies') }}),
 
 chains as (
     select
@@ -88,7 +86,7 @@ jumps as (
     select
         scope,
         utc_date,
-        cast(circulating_peg as double) / cast(before_peg as double) - 1 as change_ratio
+        cast(circulating_peg - before_peg as double) / cast(before_peg as double) as change_ratio
     from steps
     where before_peg > 0 and is_next_day
 ),
