@@ -117,9 +117,9 @@ cells as (
                         'new_text': cast(new.{{ column }} as varchar),
                         'net_taker_quote': cast(
                             {% if is_flow -%}
-                            {{ times[column] }} * (coalesce(new.{{ column }}, 0) - coalesce(old.{{ column }}, 0))
+                                {{ times[column] }} * (coalesce(new.{{ column }}, 0) - coalesce(old.{{ column }}, 0))
                             {%- else -%}
-                            {{ '0' if table == 'spot_flows' else 'null' }}
+                                {{ '0' if table == 'spot_flows' else 'null' }}
                             {%- endif %}
                             as decimal(38, 12)
                         )
