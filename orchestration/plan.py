@@ -36,9 +36,9 @@ def missing(wanted: Window, answered: Iterable[Window]) -> list[Window]:
 
 
 def repull_days(reached: date | None, end: date) -> int:
-    """How many of the days before `end` are asked for again: 7, or 35 where what was answered ends (`reached`, excluded)
-    in an earlier week, Monday to Sunday in UTC. The first run of a week looks further back, and needs no memory for it:
-    requests hold a hundred days and more, so it asks no oftener."""
+    """How many of the days before `end` are asked for again: 7, or 35 where what was answered ends (`reached`,
+    excluded) in an earlier week, Monday to Sunday in UTC. So the first run of a week looks further back, without a
+    memory of its own; one request holds a hundred days and more, so it asks no oftener."""
     is_new_week = reached is not None and _monday(reached) < _monday(end)
     return WEEKLY_REPULL_DAYS if is_new_week else REPULL_DAYS
 

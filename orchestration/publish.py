@@ -150,9 +150,8 @@ def _stands(folder: Path, build_run_id: str) -> bool:
 
 
 def note_headlines(warehouse: Warehouse, settings: Settings) -> None:
-    """Copies what stands published into raw.published_headlines, where the next run finds it, and what it adds up to into
-    raw.publications. Called
-    after every publish and before every run: a run killed in between loses nothing."""
+    """Copies what stands published into raw.published_headlines, where the next run finds it, and what it adds up to
+    into raw.publications. Called after every publish and before every run: a run killed in between loses nothing."""
     published = settings.published_dir / "marts.duckdb"
     if not published.exists():
         return

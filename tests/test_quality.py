@@ -38,8 +38,8 @@ def flows(restated: list[dict[str, str]], when: str) -> list[dict]:
     rows = []
     for each in restated:
         day = date.fromisoformat(each["date"])
-        values = {column: Decimal(each[f"{name}_{when}"]) for column, name in COLUMNS.items()}
-        values["trade_count"] = int(values["trade_count"])
+        values = {column: Decimal(each[f"{name}_{when}"]) for column, name in COLUMNS.items() if name != "trades"}
+        values |= {"trade_count": int(each[f"trades_{when}"])}
         rows.append({"symbol": each["symbol"], "utc_date": day, **values})
         rows.append({"symbol": each["symbol"], "utc_date": day - timedelta(days=1), **dict.fromkeys(COLUMNS, 7)})
     return rows

@@ -7,7 +7,7 @@ from datetime import UTC, date, datetime
 from orchestration import freshness
 from orchestration import status as run_status
 from orchestration.commands import FAILED
-from orchestration.publish import Connection, NothingPublished, SqlError, open_published
+from orchestration.publish import Connection, NothingPublished, open_published
 from orchestration.settings import Settings, load_for_reading
 from orchestration.sources.exchange import Klines, TradeFiles, TradePages
 from orchestration.sources.registry import EXCHANGES
@@ -38,7 +38,8 @@ GROUP BY ALL ORDER BY ALL
 FAILING = """
 SELECT check_id, severity, count(*) AS failed_count, arg_max(scope, utc_date) AS scope, max(utc_date) AS utc_date,
     arg_max(value, utc_date) AS value, arg_max(reason, utc_date) AS reason
-FROM data_quality_results WHERE NOT passed GROUP BY ALL ORDER BY severity = 'flag', try_cast(check_id[2:] AS INTEGER), 1
+FROM data_quality_results WHERE NOT passed GROUP BY check_id, severity
+ORDER BY severity = 'flag', length(check_id), check_id
 """
 
 
@@ -103,10 +104,9 @@ def _print(
 
 def _failing(con: Connection) -> list[str]:
     """The checks that fail in the snapshot, a line each with the newest case; none in one older than its checks."""
-    try:
-        rows = con.execute(FAILING).fetchall()
-    except SqlError:
+    if not con.execute("FROM duckdb_tables() WHERE table_name = 'data_quality_results'").fetchall():
         return []
+    rows = con.execute(FAILING).fetchall()
     return [
         f"check {check_id} ({severity}): {count} failing, newest {day} {scope}: {value:.6g}, {reason}"
         if value is not None

@@ -5,7 +5,11 @@ with flows as (
         *,
         cast(date_trunc('quarter', utc_date) as date) as quarter_date
     from {{ ref('int_spot_flows_converted') }}
-    where flow_group in ('ALT', 'BTC', 'ETH') and is_usd_pegged_quote
+    where
+        flow_group in ('ALT', 'BTC', 'ETH')
+        and is_usd_pegged_quote
+        -- A quarter has 92 days at most, and its first return needs the day before.
+        {% if is_incremental() %}and utc_date >= {{ first_day_changed(92) }}{% endif %}
 ),
 
 eras as (
