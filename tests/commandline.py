@@ -9,7 +9,9 @@ import duckdb
 
 ROOT = Path(__file__).resolve().parent.parent
 UNCOMPARED_TABLES = {"run_info", "revisions", "int_revisions_listed", "alerts"}
-UNCOMPARED_ROWS: dict[str, str] = dict.fromkeys(("data_quality_results", "int_checks_judged"), "check_id NOT IN ('R23', 'R24')")
+UNCOMPARED_ROWS: dict[str, str] = dict.fromkeys(
+    ("data_quality_results", "int_checks_judged"), "check_id NOT IN ('R23', 'R24')"
+)
 """Table → which rows are compared: what was restated and published before is the history of a folder."""
 UNCOMPARED_COLUMNS = {"run_id", "loaded_at", "fetched_at", "published_at", "attempt_count"}
 RELATIVE = 1e-12
@@ -60,7 +62,7 @@ def differences(
         }
         if tables["a"] != tables["b"]:
             found.append(f"tables: {tables['a'] ^ tables['b']}")
-        skipped = UNCOMPARED_TABLES if provenance else UNCOMPARED_TABLES | {"source_files"}
+        skipped = UNCOMPARED_TABLES if provenance else UNCOMPARED_TABLES | {"source_files", "source_spans"}
         for schema, table in sorted(tables["a"] & tables["b"]):
             if table not in skipped:
                 found += _differing_rows(con, schema, table, set() if provenance else {"body_sha256"})

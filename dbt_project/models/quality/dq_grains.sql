@@ -41,7 +41,9 @@
     'revisions': ['table_name', 'row_key', 'column_name', 'changed_at'],
     'run_info': ['run_id'],
     'source_files': ['body_sha256', 'url'],
+    'source_spans': ['dataset', 'upstream', 'series', 'span_number'],
     'survival_curves': ['cohort', 'age_days'],
+    'trace_routes': ['table_name', 'route_number', 'column_name'],
 } -%}
 {% for mart, grain in grains.items() -%}
     select
