@@ -4,6 +4,7 @@ import csv
 import gzip
 import hashlib
 import re
+from collections.abc import Iterator
 from datetime import date, datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
@@ -57,7 +58,7 @@ def delivery(rows: list[dict], body: str, refused: list[Refused]) -> Delivery:
 
 
 @pytest.fixture(scope="module")
-def restated(market: Path, tmp_path_factory: pytest.TempPathFactory) -> duckdb.DuckDBPyConnection:
+def restated(market: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[duckdb.DuckDBPyConnection]:
     """The recorded restatements: first values, then later ones; and two rows in quarantine, one put right since."""
     data = tmp_path_factory.mktemp("restated")
     settings = Settings("sandbox", data, start=date(2020, 10, 1))
@@ -81,7 +82,8 @@ def restated(market: Path, tmp_path_factory: pytest.TempPathFactory) -> duckdb.D
     warehouse.replace_window(delivery(flows(told, "later"), "2" * 64, []), "second")
     warehouse.begin_run("second", settings, Window(settings.start, LAST + timedelta(days=1)), "x")
     raw_market.build(data, ["--exclude-resource-type", "test", "--select", "+revisions", "+dq_revisions", "+dq_bars"])
-    return duckdb.connect(str(data / "warehouse.duckdb"), read_only=True)
+    with duckdb.connect(str(data / "warehouse.duckdb"), read_only=True) as con:
+        yield con
 
 
 def test_every_recorded_restatement_is_told_with_both_values_and_nothing_else_is(restated, market: Path):

@@ -87,8 +87,8 @@ continuous as (
             when switched.exchange is null
                 then 'not measurable: no symbol traded before and after 2025-01-01'
             else
-                'days without a bar from 2024-12-25 to 2025-01-07, of symbols that traded before and after 2025-01-01, when'
-                || ' the unit of time stamps changed'
+                'days without a bar from 2024-12-25 to 2025-01-07, of symbols that traded before and after 2025-01-01,'
+                || ' the day of another unit of time stamps'
         end as reason
     from bounds
     left join switched on bounds.exchange = switched.exchange

@@ -95,8 +95,8 @@ aged as (
         last_date as utc_date,
         greatest(coalesce(due_date, last_date) - newest_date, 0) as value,
         null as impact_usd,
-        'days from the newest flow to the last day that is due; up to 2 is fresh, above 3 failing; impact: days that are'
-        || ' not there are not known' as reason
+        'days from the newest flow to the last day that is due; up to 2 is fresh, above 3 failing; impact: days that'
+        || ' are not there are not known' as reason
     from ages
 ),
 

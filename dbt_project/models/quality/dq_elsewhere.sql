@@ -1,9 +1,9 @@
 {#- Check → why a run cannot say it, and who can. -#}
 {%- set checks = {
-    'R3': 'not measurable: no hourly bars are stored; tests/test_marts_flows.py sums those that were recorded',
+    'R3': 'not measurable: no hourly bars are stored; tests/test_quality.py sums those that were recorded',
     'R8': 'not measurable: no upstream reports a total of its closed days',
-    'R26': 'not measurable in one run: proven by tests/test_metamorphic.py, tests/test_chaos.py and tests/test_dagster_dev.py',
-    'R28': 'not measurable where nobody stopped: a stop shows in coverage_daily and in R27; proven by tests/test_faults.py',
+    'R26': 'not measurable in one run: proven by tests/test_metamorphic.py and tests/test_chaos.py',
+    'R28': 'not measurable where nobody stopped: a stop shows in coverage_daily and in R27; proven by tests/test_quality.py',
 } -%}
 -- What a run cannot judge is said, not left out.
 with run as (select * from {{ ref('int_run_selected') }}),
