@@ -25,6 +25,7 @@ returns as (
         today.exchange,
         today.symbol,
         today.flow_group,
+        today.utc_date,
         today.quarter_date,
         today.net_taker_usd,
         cast(today.net_taker_usd as double) / nullif(cast(today.volume_usd as double), 0) as imbalance_ratio,
@@ -47,7 +48,8 @@ select
     symbol,
     quarter_date as utc_date,
     count(*) filter (where return_ratio is not null and imbalance_ratio is not null) as day_count,
-    corr(return_ratio, imbalance_ratio) as return_flow_correlation,
+    -- In the order of the days: sums of doubles depend on theirs.
+    corr(return_ratio, imbalance_ratio order by returns.utc_date) as return_flow_correlation,
     sum(net_taker_usd) filter (where flow_group = 'ALT') as altcoin_net_taker_usd
 from returns
 group by exchange, symbol, quarter_date

@@ -41,7 +41,9 @@ measured as (
         days.exchange,
         max(days.utc_date) as utc_date,
         count(*) as day_count,
-        corr(ln(cast(days.volume_usd as double)), ln(cast(days.others_volume_usd as double))) as volume_correlation
+        corr(
+            ln(cast(days.volume_usd as double)), ln(cast(days.others_volume_usd as double)) order by days.utc_date
+        ) as volume_correlation
     from days
     cross join run
     where days.utc_date > run.last_date - 90 and days.volume_usd > 0 and days.others_volume_usd > 0
