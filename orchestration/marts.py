@@ -1,5 +1,6 @@
 """Small frames of the marts for the checks before publishing."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date
 from decimal import Decimal
@@ -7,7 +8,7 @@ from decimal import Decimal
 import pyarrow as pa
 
 from orchestration.expectations import golden
-from orchestration.expectations.report import Failure
+from orchestration.expectations.report import Failure, Report
 from orchestration.headline import HEADLINE
 from orchestration.warehouse import Warehouse
 
@@ -125,3 +126,35 @@ def golden_failure(warehouse: Warehouse) -> Failure | None:
             params={"day": second.utc_date},
         ).to_arrow_table()
     return golden.compare(second, row.to_pylist()[0])
+
+
+MOST_REASON = 500
+
+
+def note_verdicts(
+    warehouse: Warehouse, reports: Sequence[Report], golden_failed: Failure | None, is_golden_judged: bool
+) -> None:
+    """Puts what is known only after dbt into raw.check_results, of which data_quality_results shows the rows: a suite's
+    verdict replaces the one before, as R30 does. They are dated with the last day of the run."""
+    rows = [
+        ("suite", report.suite, not report.failures, len(report.failures), 0.0,
+         "warning" if report.failures and not report.blocking else "block", report.message[:MOST_REASON])
+        for report in reports
+    ]  # fmt: skip
+    if is_golden_judged:
+        count = golden_failed.unexpected_count if golden_failed else 0
+        reason = "figures of the newest day that a second computation, without SQL, does not confirm"
+        rows.append(
+            ("R30", "headline", not golden_failed, count, 0.0, "block",
+             f"{reason}: {golden_failed.message}"[:MOST_REASON] if golden_failed else reason)
+        )  # fmt: skip
+    with warehouse.open() as con:
+        con.execute("BEGIN TRANSACTION")
+        for check_id, scope, passed, value, threshold, severity, reason in rows:
+            con.execute("DELETE FROM raw.check_results WHERE check_id = ? AND scope = ?", [check_id, scope])
+            con.execute(
+                "INSERT INTO raw.check_results SELECT ?, ?, last_date, ?, ?, ?, ?, CASE WHEN ? THEN 0 END, ? "
+                "FROM raw.runs ORDER BY started_at DESC, run_id DESC LIMIT 1",
+                [check_id, scope, passed, value, threshold, severity, passed, reason],
+            )
+        con.execute("COMMIT")

@@ -8,6 +8,7 @@ from datetime import date, timedelta
 from orchestration.sources.body import Window
 
 REPULL_DAYS = 7
+WEEKLY_REPULL_DAYS = 35
 
 
 @dataclass(frozen=True)
@@ -34,8 +35,20 @@ def missing(wanted: Window, answered: Iterable[Window]) -> list[Window]:
     return [part for part in parts if part.start < part.end]
 
 
-def to_ask(symbol: Symbol, wanted: Window, answered: list[Window], repull_days: int = REPULL_DAYS) -> list[Window]:
-    """Windows to ask for one symbol: what is missing, joined with the last `repull_days`.
+def repull_days(reached: date | None, end: date) -> int:
+    """How many of the days before `end` are asked for again: 7, or 35 where what was answered ends (`reached`,
+    excluded) in an earlier week, Monday to Sunday in UTC. So the first run of a week looks further back, without a
+    memory of its own; one request holds a hundred days and more, so it asks no oftener."""
+    is_new_week = reached is not None and _monday(reached) < _monday(end)
+    return WEEKLY_REPULL_DAYS if is_new_week else REPULL_DAYS
+
+
+def _monday(day: date) -> date:
+    return day - timedelta(days=day.weekday())
+
+
+def to_ask(symbol: Symbol, wanted: Window, answered: list[Window], again_days: int | None = None) -> list[Window]:
+    """Windows to ask for one symbol: what is missing, joined with the last `again_days` (None: `repull_days`).
 
     A symbol that no longer trades is left alone once the exchange has answered for more than
     REPULL_DAYS after its last bar."""
@@ -44,7 +57,9 @@ def to_ask(symbol: Symbol, wanted: Window, answered: list[Window], repull_days: 
         reached = max(window.end for window in answered)
         if reached > silent_from + timedelta(days=REPULL_DAYS):
             return missing(Window(wanted.start, min(wanted.end, reached)), answered)
-    again = Window(max(wanted.start, wanted.end - timedelta(days=repull_days)), wanted.end)
+    if again_days is None:
+        again_days = repull_days(max((window.end for window in answered), default=None), wanted.end)
+    again = Window(max(wanted.start, wanted.end - timedelta(days=again_days)), wanted.end)
     return _joined([*missing(wanted, answered), again])
 
 

@@ -153,8 +153,8 @@ def _stands(folder: Path, build_run_id: str) -> bool:
 
 
 def note_headlines(warehouse: Warehouse, settings: Settings) -> None:
-    """Copies what stands published into raw.published_headlines, where the next run finds it. Called
-    after every publish and before every run: a run killed in between loses nothing."""
+    """Copies what stands published into raw.published_headlines, where the next run finds it, and what it adds up to
+    into raw.publications. Called after every publish and before every run: a run killed in between loses nothing."""
     published = settings.published_dir / "marts.duckdb"
     if not published.exists():
         return
@@ -164,6 +164,12 @@ def note_headlines(warehouse: Warehouse, settings: Settings) -> None:
         con.execute(
             "INSERT INTO raw.published_headlines SELECT run_id, published_at, definition_id, utc_date, value "
             "FROM published.main.published_headlines WHERE run_id NOT IN (SELECT run_id FROM raw.published_headlines)"
+        )
+        # From the figures themselves, not from the log: R24 compares the two.
+        con.execute(
+            "INSERT INTO raw.publications SELECT run_id, published_at, definition_id, count(window_net_taker_usd), "
+            "coalesce(sum(window_net_taker_usd), 0) FROM published.main.daily_altcoin_flow, published.main.run_info "
+            "WHERE published_at IS NOT NULL AND run_id NOT IN (SELECT run_id FROM raw.publications) GROUP BY ALL"
         )
         con.execute("DETACH published")
 

@@ -54,6 +54,12 @@ HOUSEKEEPING = {
     "published_headlines": """One row per publish that changed it, definition and day: what stood published
         run_id VARCHAR NOT NULL, published_at TIMESTAMP NOT NULL, definition_id VARCHAR NOT NULL,
         utc_date DATE NOT NULL, value DECIMAL(38, 8)""",
+    "publications": """One row per publish and definition: what the published file held, to replay the log of headlines
+        run_id VARCHAR NOT NULL, published_at TIMESTAMP NOT NULL, definition_id VARCHAR NOT NULL,
+        value_count BIGINT NOT NULL, value_sum_usd DECIMAL(38, 8) NOT NULL""",
+    "check_results": """One row per check and scope: verdicts that are known after dbt, just before publishing
+        check_id VARCHAR NOT NULL, scope VARCHAR NOT NULL, utc_date DATE NOT NULL, passed BOOLEAN, value DOUBLE,
+        threshold DOUBLE, severity VARCHAR NOT NULL, impact_usd DECIMAL(38, 8), reason VARCHAR NOT NULL""",
     "alerts": """One row per alert: alerts.jsonl as it stood at the last publish
         alert_id VARCHAR NOT NULL, kind VARCHAR NOT NULL, subject VARCHAR NOT NULL, severity VARCHAR NOT NULL,
         utc_date DATE, message VARCHAR NOT NULL, run_id VARCHAR, begun_at TIMESTAMP NOT NULL, resolved_at TIMESTAMP,

@@ -443,6 +443,36 @@ def test_flow_and_return_move_together(ask: Ask):
     assert 0.42 < r_squared < 0.435
 
 
+def test_sides_are_as_they_should_be_in_every_quarter(ask: Ask):
+    """R10 against METRICS.md's figures: 96.8 % of symbol-quarters, quarters down to 93.8 %, medians from +0.24."""
+    quarters = "intermediate.int_symbol_quarters_measured WHERE day_count >= 60"
+    ((share, count),) = ask(f"SELECT avg((return_flow_correlation > 0)::INT), count(*) FROM {quarters}")
+    assert count == 4155 and share == pytest.approx(0.968, abs=5e-4)
+    ((worst, least),) = ask(
+        "SELECT min(share), min(middle) FROM (SELECT avg((return_flow_correlation > 0)::INT) AS share, "
+        f"median(return_flow_correlation) AS middle FROM {quarters} GROUP BY exchange, utc_date HAVING count(*) >= 20)"
+    )
+    assert worst == pytest.approx(0.938, abs=5e-4) and least >= 0.24
+    failing = ask("SELECT scope FROM quality.dq_polarity WHERE NOT passed AND severity = 'warning'")
+    assert failing == []
+
+
+def test_every_check_says_what_it_found_or_why_it_cannot(ask: Ask):
+    rows = ask("SELECT check_id, severity, passed, reason, impact_usd, scope FROM marts.data_quality_results")
+    wash_trades = {f"R{number}" for number in range(13, 18)}
+    wanted = {f"R{number}" for number in (*range(1, 29), 30)} - wash_trades | {"suite"}
+    assert {row[0] for row in rows} - wash_trades == wanted
+    assert {row[1] for row in rows} <= {"block", "warning", "flag", "report"}
+    assert all(row[3] for row in rows), "a row without a reason"
+    assert [row for row in rows if row[1] == "block" and row[2] is False] == [], "published although it blocks"
+    assert all("not measurable" in row[3] for row in rows if row[2] is None)
+    unexplained = [row for row in rows if row[4] is None and row[2] is not None and "impact" not in row[3]]
+    assert unexplained == []
+    # The one bar that cannot have happened, and nothing else of the market is missing without a reason.
+    failing = {(row[0], row[5]) for row in rows if row[2] is False and row[1] == "warning"}
+    assert failing == {("R4", "binance quarantine"), ("R19", "USDC 2")}
+
+
 @pytest.mark.parametrize("asset", ["COCOS", "DREP", "SUN", "QUICK", "STRAX", "VIDT", "LUNA", "BTCST", "DOTDOWN"])
 def test_no_return_crosses_a_break(ask: Ask, asset: str):
     rows = ask(

@@ -5,7 +5,7 @@ from datetime import date, timedelta
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from orchestration.plan import REPULL_DAYS, Symbol, missing, to_ask
+from orchestration.plan import REPULL_DAYS, WEEKLY_REPULL_DAYS, Symbol, missing, repull_days, to_ask
 from orchestration.sources.body import Window
 
 FIRST = date(2020, 1, 1)
@@ -50,9 +50,22 @@ def test_what_was_answered_beyond_the_wanted_days_does_not_matter():
 def test_the_last_seven_days_are_asked_again():
     assert to_ask(TRADING, window(0, 100), [window(0, 100)]) == [window(93, 100)]
     assert to_ask(TRADING, window(0, 101), [window(0, 100)]) == [window(94, 101)]
-    # A week and a day without a run: one request closes the gap and repeats nothing older.
-    assert to_ask(TRADING, window(0, 108), [window(0, 100)]) == [window(100, 108)]
+    # Days without a run: one request closes the gap and repeats nothing older.
+    assert to_ask(TRADING, window(0, 101), [window(0, 99)], again_days=2) == [window(99, 101)]
     assert to_ask(TRADING, window(0, 3), [window(0, 3)]) == [window(0, 3)]
+
+
+def test_the_first_run_of_a_week_asks_for_the_last_thirty_five_days():
+    # 2020-04-13 is a Monday, day 103: with it ends what the run on that day may ask for.
+    monday = 103
+    assert (FIRST + timedelta(days=monday)).weekday() == 0
+    asked = {n: to_ask(TRADING, window(0, n), [window(0, n - 1)]) for n in range(monday - 6, monday + 8)}
+    lengths = [(w.end - w.start).days for (w,) in asked.values()]
+    assert lengths == [7] * 6 + [35] + [7] * 6 + [35]
+    # Run again on the same day, or late in the week after nine silent days: once is enough, and it is not forgotten.
+    assert to_ask(TRADING, window(0, monday), [window(0, monday)]) == [window(monday - 7, monday)]
+    assert to_ask(TRADING, window(0, monday + 4), [window(0, monday - 5)]) == [window(monday + 4 - 35, monday + 4)]
+    assert repull_days(None, FIRST) == REPULL_DAYS and WEEKLY_REPULL_DAYS == 35
 
 
 def test_a_hole_and_the_last_days_stay_two_requests():
@@ -107,7 +120,8 @@ def test_asked_and_answered_cover_the_wanted_days_and_nothing_is_asked_twice(sym
     assert all(a.end < b.start for a, b in zip(asked, asked[1:], strict=False)), "neighbours are one request"
 
     known = set(days(answered))
-    last_days = {wanted.end - timedelta(days=n) for n in range(1, REPULL_DAYS + 1)}
+    again_days = repull_days(max((w.end for w in answered), default=None), wanted.end)
+    last_days = {wanted.end - timedelta(days=n) for n in range(1, again_days + 1)}
     assert set(listed) <= (set(days([wanted])) - known) | last_days, "an old answer is asked for again"
 
     reached = max((w.end for w in answered), default=FIRST)

@@ -135,6 +135,14 @@ def test_headlines_are_appended_when_they_change_and_never_recomputed(warehouse,
             "SELECT value FROM published_headlines WHERE utc_date = '2026-01-01' ORDER BY published_at"
         ).fetchall()
         assert [str(value) for (value,) in values] == ["-1.50000000", "-7.00000000"]
+    # What each file added up to, changed or not: 0 + 1 + … + 1999 and 2000 times the value.
+    publications = warehouse.read("SELECT run_id, value_count, value_sum_usd FROM raw.publications ORDER BY 1")
+    whole = DAYS * (DAYS - 1) // 2
+    assert [tuple(row.values()) for row in publications.to_pylist()] == [
+        ("run-1", DAYS, whole - 3000),
+        ("run-2", DAYS, whole - 3000),
+        ("run-3", DAYS, whole - 14000),
+    ]
 
 
 def test_marts_that_stand_are_taken_over_and_only_the_run_is_new(warehouse, settings):

@@ -38,7 +38,8 @@ def planned(
             by_scope.setdefault(file.symbol or "*", []).append(file)
     except SourceError as failed:
         error = failed
-    since = window.end - timedelta(days=plan.REPULL_DAYS)
+    reached = max((answer.end for windows in known.answered.values() for answer in windows), default=None)
+    since = window.end - timedelta(days=plan.repull_days(reached, window.end))
     jobs: list[FileJob] = []
     absences: list[Absence] = []
     for scope in by_scope if "*" in by_scope else sorted({*by_scope, *(s for s in alive if alive[s])}):

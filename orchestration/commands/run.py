@@ -9,7 +9,7 @@ from datetime import date, timedelta
 from orchestration import alerts, status
 from orchestration import settings as settings_module
 from orchestration.commands import FAILED, GAPS, LOCKED, USAGE
-from orchestration.plan import REPULL_DAYS
+from orchestration.plan import repull_days
 from orchestration.run import Companions, RunError, first_open_day
 from orchestration.settings import ROOT, Settings
 from orchestration.warehouse import Lock, LockHeld, Warehouse, WarehouseError
@@ -70,8 +70,9 @@ def _run(settings: Settings, lock: Lock, start: date | None, end: date | None, q
     print(f"altflow run: {_title(settings)}; data in {settings.data_dir}", file=sys.stderr)
     last = end or first_open_day(settings) - timedelta(days=1)
     # Exchanges restate their last days: those are asked for again, in whichever month they lie.
-    again = last - timedelta(days=REPULL_DAYS - 1)
-    first = start or max(settings.start, min(status.incomplete_from(settings) or settings.start, again))
+    reached = status.incomplete_from(settings)
+    again = last - timedelta(days=repull_days(reached, last + timedelta(days=1)) - 1)
+    first = start or max(settings.start, min(reached or settings.start, again))
     first = min(first, last)
     companions = Companions.start(settings, last + timedelta(days=1))
     try:

@@ -52,6 +52,12 @@ BUILT_FROM = """
 SELECT upstream, count(DISTINCT body_sha256), min(fetched_at), max(fetched_at)
 FROM source_files GROUP BY ALL ORDER BY ALL
 """
+FAILING = """
+SELECT check_id, severity, count(*) AS failed_count, arg_max(scope, utc_date) AS scope, max(utc_date) AS utc_date,
+    arg_max_null(value, utc_date) AS value, arg_max(reason, utc_date) AS reason
+FROM data_quality_results WHERE NOT passed GROUP BY check_id, severity
+ORDER BY severity = 'flag', length(check_id), check_id
+"""
 LAST_RUNS = f"""
 SELECT run_id, max(published_at), count(*), max(utc_date) FROM published_headlines GROUP BY ALL
 ORDER BY 2 DESC LIMIT {RUNS}
@@ -114,6 +120,8 @@ def _told(con: Connection, settings: Settings) -> dict[str, Any]:
     absent = _absent(run_status.read(settings).get("absences") or [])
     flows = {row[0]: row[1:] for row in con.execute(FLOWS).fetchall()}
     has_spans = con.execute("FROM duckdb_tables() WHERE table_name = 'source_spans'").fetchall()
+    has_checks = con.execute("FROM duckdb_tables() WHERE table_name = 'data_quality_results'").fetchall()
+    checks = con.execute(FAILING).fetchall() if has_checks else []
     bodies = con.execute(BUILT_FROM).fetchall()
     runs = con.execute(LAST_RUNS).fetchall()
     return {
@@ -125,6 +133,12 @@ def _told(con: Connection, settings: Settings) -> dict[str, Any]:
         ],
         "datasets": [_dataset(row, today) for row in (con.execute(DATASETS).fetchall() if has_spans else [])],
         "absent": {name: lines for name, lines in absent.items() if name not in EXCHANGES},
+        "failing_checks": [
+            dict(
+                zip(("check_id", "severity", "failed_count", "scope", "utc_date", "value", "reason"), row, strict=True)
+            )
+            for row in checks
+        ],
         "built_from": [
             {"upstream": name, "body_count": count, "first_fetched_at": first, "last_fetched_at": last}
             for name, count, first, last in bodies
@@ -213,6 +227,10 @@ def _print(told: dict[str, Any], settings: Settings) -> None:
             for row in told["datasets"]
         ],
     )
+    for check in told["failing_checks"]:
+        measured = "" if check["value"] is None else f"{check['value']:.6g}, "
+        newest = f"newest {check['utc_date']} {check['scope']}: {measured}{check['reason']}"
+        say(f"check {check['check_id']} ({check['severity']}): {check['failed_count']} failing, {newest}")
     draw(
         "built from",
         {"upstream": "", "bodies": "right", "first fetched (UTC)": "", "last fetched (UTC)": ""},

@@ -47,7 +47,7 @@ def mart_checks() -> dg.AssetChecksDefinition:
         required_resource_keys={"run"},
     )
     def check(context: dg.AssetCheckExecutionContext) -> Iterator[dg.AssetCheckResult]:
-        from orchestration.marts import checked_frames, golden_failure, no_exchange_answered
+        from orchestration.marts import checked_frames, golden_failure, no_exchange_answered, note_verdicts
 
         run: Run = context.resources.run
         if SECOND_SOURCE.key in context.selected_asset_check_keys:
@@ -60,6 +60,7 @@ def mart_checks() -> dg.AssetChecksDefinition:
         run.progress("check", 0, len(chosen))
         reports = run.validator.check_many(checked_frames(run.warehouse, chosen))
         golden = golden_failure(run.warehouse) if "marts_daily_altcoin_flow" in chosen else None
+        note_verdicts(run.warehouse, reports, golden, "marts_daily_altcoin_flow" in chosen)
         run.progress("check", len(chosen), len(chosen))
         for report in reports:
             message = report.message

@@ -8,7 +8,7 @@ import dagster as dg
 from orchestration import alerts
 from orchestration.defs import window
 from orchestration.defs.resources import close_dead_runs
-from orchestration.plan import REPULL_DAYS
+from orchestration.plan import repull_days
 from orchestration.run import first_open_day
 from orchestration.settings import Settings
 from orchestration.status import incomplete_from
@@ -36,8 +36,9 @@ def daily_schedule(job, load_settings: Callable[[], Settings]) -> dg.ScheduleDef
     def tick(context: dg.ScheduleEvaluationContext) -> dg.RunRequest:
         settings = load_settings()
         last = min(context.scheduled_execution_time.date(), first_open_day(settings)) - timedelta(days=1)
-        again = last - timedelta(days=REPULL_DAYS - 1)
-        first = min(max(settings.start, min(incomplete_from(settings) or settings.start, again)), last)
+        reached = incomplete_from(settings)
+        again = last - timedelta(days=repull_days(reached, last + timedelta(days=1)) - 1)
+        first = min(max(settings.start, min(reached or settings.start, again)), last)
         return dg.RunRequest(
             run_key=f"{context.scheduled_execution_time:%Y-%m-%dT%H:%M}",
             tags={**window.range_tags(first, last), window.END_TAG: last.isoformat()},

@@ -23,6 +23,14 @@ absences as (
     where dataset = 'spot_flows'
 ),
 
+refused as (
+    select distinct
+        exchange,
+        symbol,
+        utc_date
+    from {{ ref('stg_refused_flows') }}
+),
+
 -- What is read from trades reaches back as far as its files or pages do, and a day without a trade has no row.
 trade_exchanges as (
     select distinct exchange
@@ -72,6 +80,7 @@ explained as (
         case
             when max(lacking.noticed_at) is not null then arg_max(lacking.reason, lacking.noticed_at)
             when max(all_lacking.noticed_at) is not null then arg_max(all_lacking.reason, all_lacking.noticed_at)
+            when bool_or(refused.symbol is not null) then 'failed'
             when not bool_or(asked.scope is not null or all_asked.scope is not null) then 'unknown'
             when any_value(warehouse.source) = 'recorded' then 'not_recorded'
             when any_value(trade_exchanges.exchange) is not null then 'no_trades'
@@ -94,6 +103,11 @@ explained as (
             and all_asked.scope = '*'
             and missing.utc_date >= all_asked.start_date
             and missing.utc_date < all_asked.end_date
+    left join refused
+        on
+            missing.exchange = refused.exchange
+            and missing.symbol = refused.symbol
+            and missing.utc_date = refused.utc_date
     left join lacking
         on
             missing.exchange = lacking.upstream
@@ -126,7 +140,10 @@ reasons as (
     select
         exchange,
         utc_date,
-        reason
+        reason,
+        cast(
+            sum(missing_count) filter (where reason = 'unknown') over (partition by exchange, utc_date) as bigint
+        ) as unknown_count
     from reason_counts
     qualify row_number() over (partition by exchange, utc_date order by missing_count desc, reason asc) = 1
 ),
@@ -159,7 +176,8 @@ select
         when trade_exchanges.exchange is not null then 'out_of_reach'
         when exchanges.exchange in (select spans.exchange from spans) then 'not_listed'
         else exchange_gaps.reason
-    end as reason
+    end as reason,
+    coalesce(reasons.unknown_count, 0) as unknown_count
 from days
 cross join exchanges
 left join exchange_days

@@ -4,4 +4,4 @@ select
     definition_id,
     utc_date,
     value
-from {{ source('raw', 'published_headlines') }}
+from {{ ref('stg_published_headlines') }}

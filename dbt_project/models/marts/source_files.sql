@@ -40,6 +40,9 @@ cited as (
     select body_sha256 from {{ ref('stg_imported_caps') }}
     union
     select body_sha256 from {{ ref('stg_imported_etf_flows') }}
+    union
+    -- What told a value that was changed again is cited there only.
+    select body_sha256 from {{ ref('int_revisions_listed') }}
 ),
 
 -- The same bytes can arrive more than once: what counts is where and when they were first seen.

@@ -6,5 +6,6 @@ select
     start_date,
     end_date,
     reason,
+    message,
     noticed_at
 from {{ source('raw', 'gaps') }}

@@ -1,0 +1,47 @@
+{{ config(materialized="incremental") }}
+-- depends_on: {{ ref('int_days_changed') }}
+with flows as (
+    select
+        *,
+        close_price * quote_price_usd as close_price_usd
+    from {{ ref('int_spot_flows_converted') }}
+    where
+        flow_group in ('ALT', 'BTC', 'ETH')
+        and is_usd_pegged_quote
+        {% if is_incremental() %}and utc_date in {{ days_changed() }}{% endif %}
+),
+
+-- Of an asset's pairs on an exchange the deepest one tells the price.
+assets as (
+    select
+        exchange,
+        base_asset,
+        utc_date,
+        sum(volume_usd) as volume_usd,
+        arg_max(close_price_usd, (volume_usd, symbol)) as close_price_usd
+    from flows
+    where close_price_usd > 0 and volume_usd > 0
+    group by exchange, base_asset, utc_date
+),
+
+common as (
+    select
+        base_asset,
+        utc_date,
+        sum(volume_usd) as volume_usd,
+        median(close_price_usd) as close_price_usd
+    from assets
+    group by base_asset, utc_date
+    having count(*) > 1
+)
+
+select
+    assets.exchange,
+    assets.utc_date,
+    count(*) as common_asset_count,
+    median(abs(assets.close_price_usd - common.close_price_usd) / common.close_price_usd) as median_deviation_ratio,
+    sum(assets.volume_usd) as volume_usd,
+    sum(common.volume_usd - assets.volume_usd) as others_volume_usd
+from assets
+inner join common on assets.base_asset = common.base_asset and assets.utc_date = common.utc_date
+group by assets.exchange, assets.utc_date

@@ -1,0 +1,55 @@
+{{ config(materialized="incremental", meta={"reach_days": "quarter"}) }}
+-- depends_on: {{ ref('int_days_changed') }}
+with flows as (
+    select
+        *,
+        cast(date_trunc('quarter', utc_date) as date) as quarter_date
+    from {{ ref('int_spot_flows_converted') }}
+    where
+        flow_group in ('ALT', 'BTC', 'ETH')
+        and is_usd_pegged_quote
+        -- A quarter has 92 days at most, and its first return needs the day before.
+        {% if is_incremental() %}and utc_date >= {{ first_day_changed(92) }}{% endif %}
+),
+
+eras as (
+    select
+        asset,
+        utc_date
+    from {{ ref('asset_renames_and_eras') }}
+    where kind in ('redenomination', 'reused_ticker')
+),
+
+returns as (
+    select
+        today.exchange,
+        today.symbol,
+        today.flow_group,
+        today.utc_date,
+        today.quarter_date,
+        today.net_taker_usd,
+        cast(today.net_taker_usd as double) / nullif(cast(today.volume_usd as double), 0) as imbalance_ratio,
+        -- The first price of an era is in another unit than the last one of the era before.
+        case
+            when eras.utc_date is null then today.close_price / nullif(yesterday.close_price, 0) - 1
+        end as return_ratio
+    from flows as today
+    left join flows as yesterday
+        on
+            today.exchange = yesterday.exchange
+            and today.symbol = yesterday.symbol
+            and today.utc_date - 1 = yesterday.utc_date
+    left join eras on today.base_asset = eras.asset and today.utc_date = eras.utc_date
+    {% if is_incremental() %}where today.quarter_date in {{ quarters_changed() }}{% endif %}
+)
+
+select
+    exchange,
+    symbol,
+    quarter_date as utc_date,
+    count(*) filter (where return_ratio is not null and imbalance_ratio is not null) as day_count,
+    -- In the order of the days: sums of doubles depend on theirs.
+    corr(return_ratio, imbalance_ratio order by returns.utc_date) as return_flow_correlation,
+    sum(net_taker_usd) filter (where flow_group = 'ALT') as altcoin_net_taker_usd
+from returns
+group by exchange, symbol, quarter_date
