@@ -32,6 +32,7 @@
     'flow_episodes': ['flow_group', 'detector_id', 'episode_number'],
     'flow_null_tests': ['statistic', 'definition_id', 'null_hypothesis', 'block_days'],
     'market_statistics': ['statistic', 'scope'],
+    'exchange_volume_coverage': ['exchange'],
     'etf_flows_daily': ['utc_date'],
     'macro_correlations': ['flow_group', 'series_id', 'lag_days'],
     'published_headlines': ['run_id', 'definition_id', 'utc_date'],
