@@ -39,7 +39,7 @@ def _days() -> pd.DataFrame:
                 {"exchange": exchange, "utc_date": at, "volume_usd": volume, "net_taker_usd": 2 * bought - volume}
             )
             parts.append(frame[(frame["utc_date"] >= pd.Timestamp(FIRST)) & (frame["volume_usd"] > 0)])
-    return pd.concat(parts).groupby(["exchange", "utc_date"], as_index=False).sum()
+    return pd.DataFrame(pd.concat(parts).groupby(["exchange", "utc_date"], as_index=False).sum())
 
 
 def test_the_band_contains_the_exchange_that_is_left_out():

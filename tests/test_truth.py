@@ -100,6 +100,7 @@ VERIFIED_ELSEWHERE = {
     "daily_spot_vs_perpetual",
     "etf_flows_daily",
     "exchange_volume_coverage",
+    "trust_tiers",
     "macro_correlations",
 }
 

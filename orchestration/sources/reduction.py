@@ -11,8 +11,9 @@ from datetime import date, datetime
 from decimal import Decimal
 
 import pyarrow as pa
+import pyarrow.compute as pc
 
-from orchestration.records import SPOT_FLOWS, SPOT_TRADE_SIZES
+from orchestration.records import SCREENED, SPOT_FLOWS, SPOT_TRADE_SCREENS, SPOT_TRADE_SIZES
 from orchestration.sources.body import Body, Parsed, Refused, SourceError, Window
 from orchestration.sources.exact import amounts, prices
 
@@ -26,6 +27,7 @@ AMOUNTS = ("volume_base", "volume_quote", "taker_buy_base", "taker_buy_quote")
 PRICES = ("open_price", "high_price", "low_price", "close_price")
 COLUMNS = ("symbol", "utc_date", "trade_count", *PRICES, *AMOUNTS)
 SIZED = ("count", "volume_quote", "taker_buy_quote")
+WRITTEN = [*COLUMNS, "sizes", "screens"]
 
 
 @dataclass(frozen=True)
@@ -40,7 +42,8 @@ class Origin:
 
 @dataclass(frozen=True)
 class Row:
-    """One symbol and day: plain decimal text; `sized` has count, quote and taker-bought quote of each size bucket."""
+    """One symbol and day: plain decimal text; `sized` has count, quote and taker-bought quote of each size bucket,
+    `screens` the counts of records.SCREENED; empty where trades were not screened."""
 
     symbol: str
     day: date
@@ -48,6 +51,7 @@ class Row:
     prices: tuple[Decimal, Decimal, Decimal, Decimal]
     amounts: tuple[Decimal, Decimal, Decimal, Decimal]
     sized: Sequence[tuple[int, Decimal, Decimal]]
+    screens: Sequence[int] = ()
 
 
 def reduction(
@@ -67,7 +71,7 @@ def reduction(
     the same bytes."""
     content = {
         "kind": kind,
-        "columns": [*COLUMNS, "sizes"],
+        "columns": WRITTEN,
         "rows": [_written(row) for row in sorted(rows, key=lambda row: (row.symbol, row.day))],
         "repeated_count": repeated_count,
         "refused_count": refused_count,
@@ -93,7 +97,7 @@ def origins(context: Mapping[str, str]) -> list[Origin]:
 def _written(row: Row) -> list:
     plain = [f"{value:f}" for value in (*row.prices, *row.amounts)]
     sizes = [[count, f"{quote:f}", f"{bought:f}"] for count, quote, bought in row.sized]
-    return [row.symbol, row.day.isoformat(), row.count, *plain, sizes]
+    return [row.symbol, row.day.isoformat(), row.count, *plain, sizes, list(row.screens)]
 
 
 def parser(pair_of: Split) -> Callable[..., Parsed]:
@@ -113,15 +117,16 @@ def _parsed(bodies: Sequence[Body], pair_of: Split) -> Parsed:
     for body in bodies:
         try:
             content = body.data
-            if content["columns"] != [*COLUMNS, "sizes"]:
+            # Bodies of before trades were screened end with the sizes.
+            if content["columns"] not in (WRITTEN, WRITTEN[:-1]):
                 raise ValueError(f"columns {content['columns']}")
-            rows += content["rows"]
+            rows += [[*row, []][: len(WRITTEN)] for row in content["rows"]]
             cited += [body.sha256] * len(content["rows"])
             kinds += [content["kind"]] * len(content["rows"])
             refused += _refused(body, content)
         except (KeyError, TypeError, ValueError) as error:
             raise SourceError(f"{body.url}: not reduced trades ({str(error)[:120]})", content=body.content) from None
-    cells = dict(zip((*COLUMNS, "sizes"), zip(*rows, strict=True) if rows else [()] * (len(COLUMNS) + 1), strict=True))
+    cells = dict(zip(WRITTEN, zip(*rows, strict=True) if rows else [()] * len(WRITTEN), strict=True))
     exact = {name: amounts(cells[name]) for name in AMOUNTS}
     rates = {name: prices(cells[name]) for name in PRICES}
     bad = {i: f"{name} {why}" for name, read in (exact | rates).items() for i, why in read.bad.items()}
@@ -148,6 +153,7 @@ def _parsed(bodies: Sequence[Body], pair_of: Split) -> Parsed:
     tables = {
         SPOT_FLOWS.table: table.filter(keep),
         SPOT_TRADE_SIZES.table: _sizes(common, cells["sizes"], pair_of).filter(keep),
+        SPOT_TRADE_SCREENS.table: _screens(common, cells["screens"], keep),
     }
     return Parsed(tables, sum(amount.rounded_count for amount in exact.values()), refused)
 
@@ -180,3 +186,12 @@ def _sizes(common: Mapping[str, pa.Array], sizes: Sequence[list], pair_of: Split
             kind = pa.array(cells, pa.int64()) if measure == "count" else amounts(pa.array(cells, pa.string())).values
             columns[f"{name}_{measure}"] = kind
     return pa.table({name: columns[name] for name in SPOT_TRADE_SIZES.schema.names}, schema=SPOT_TRADE_SIZES.schema)
+
+
+def _screens(common: Mapping[str, pa.Array], screens: Sequence[list[int]], keep: pa.Array) -> pa.Table:
+    """No row of a day that was not screened."""
+    counts = zip(*(row or [0] * len(SCREENED) for row in screens), strict=True) if screens else [[]] * len(SCREENED)
+    columns = dict(common)
+    columns |= {name: pa.array(list(each), pa.int64()) for name, each in zip(SCREENED, counts, strict=True)}
+    table = pa.table({name: columns[name] for name in SPOT_TRADE_SCREENS.schema.names}, SPOT_TRADE_SCREENS.schema)
+    return table.filter(pc.and_(keep, pc.greater(table[SCREENED[0]], 0)))

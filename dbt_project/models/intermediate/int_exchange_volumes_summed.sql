@@ -11,7 +11,8 @@ with trust as (
 
 classes as (select * from {{ ref('int_assets_classified') }}),
 
--- Told against all quote assets together.
+-- Told against all quote assets together, so that nothing of it is known to be against a pegged one. An exchange with
+-- such a day has no rows of its own on it.
 told as (
     select
         estimates.exchange,
@@ -44,7 +45,7 @@ select
     told.exchange,
     told.utc_date,
     told.flow_group,
-    cast(null as boolean) as is_usd_pegged_quote,
+    false as is_usd_pegged_quote,
     coalesce(trust.tier = 'trusted', false) as is_trusted,
     cast(null as decimal(38, 8)) as net_taker_usd,
     cast(null as decimal(38, 8)) as volume_usd,

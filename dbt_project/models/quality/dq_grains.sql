@@ -41,6 +41,7 @@
     'run_info': ['run_id'],
     'source_files': ['body_sha256', 'url'],
     'survival_curves': ['cohort', 'age_days'],
+    'trust_tiers': ['scope', 'quarter_date'],
 } -%}
 {% for mart, grain in grains.items() -%}
     select
