@@ -4,6 +4,7 @@ The reduction's own counts of the market's trades, then the models' own SQL. The
 ETH from 2021-03 to 2024-06, and labels sides the wrong way round on KuCoin from 2023-02 to 2023-04.
 """
 
+from collections.abc import Iterator
 from datetime import date, timedelta
 from decimal import Decimal
 
@@ -53,7 +54,7 @@ WHOLE = 40, tuple(EXCHANGES), FIRST
 
 
 @pytest.fixture(scope="module", params=[SMALL, pytest.param(WHOLE, marks=pytest.mark.chaos)], ids=["small", "whole"])
-def screened(request: pytest.FixtureRequest) -> duckdb.DuckDBPyConnection:
+def screened(request: pytest.FixtureRequest) -> Iterator[duckdb.DuckDBPyConnection]:
     """int_trust_screens_measured: R10 from the bars of seven quarters, the others from trades since a day."""
     size, exchanges, first_trades = request.param
     market = GeneratedMarket(LAST + timedelta(days=1), size=size, exchanges=exchanges)
@@ -94,7 +95,8 @@ def screened(request: pytest.FixtureRequest) -> duckdb.DuckDBPyConnection:
     model = (MODELS / "intermediate" / "int_trust_screens_measured.sql").read_text()
     sql = jinja2.Template(model).render(ref=lambda name: name)
     connection.execute(f"CREATE TABLE int_trust_screens_measured AS {sql}")
-    return connection
+    yield connection
+    connection.close()
 
 
 def _counts(screened: duckdb.DuckDBPyConnection, what: str) -> dict[str, tuple[int, int, int, int]]:

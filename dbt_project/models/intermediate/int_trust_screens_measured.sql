@@ -1,4 +1,4 @@
-{%- set counts = ['sampled_count', 'round_count', 'twin_count', 'crossed_twin_count'] -%}
+{%- set counts = ['round_count', 'twin_count', 'crossed_twin_count'] -%}
 {%- for digit in range(1, 10) -%}
     {%- set _ = counts.append('digit_' ~ digit ~ '_count') -%}
 {%- endfor -%}
@@ -75,8 +75,9 @@ symbol_quarters as (
         symbol,
         cast(date_trunc('quarter', utc_date) as date) as quarter_date,
         {% for name in counts -%}
-            sum({{ name }}) as {{ name }}{{ ',' if not loop.last }}
-        {% endfor %}
+            sum({{ name }}) as {{ name }},
+        {% endfor -%}
+        sum(sampled_count) as sampled_count
     from {{ ref('stg_spot_trade_screens') }}
     group by exchange, symbol, quarter_date
 ),
@@ -88,8 +89,9 @@ trade_quarters as (
         exchange,
         quarter_date,
         {% for name in counts -%}
-            sum({{ name }}) as {{ name }}{{ ',' if not loop.last }}
-        {% endfor %}
+            sum({{ name }}) as {{ name }},
+        {% endfor -%}
+        sum(sampled_count) as sampled_count
     from symbol_quarters
     group by exchange, quarter_date
 ),
