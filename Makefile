@@ -1,6 +1,6 @@
 # make run and make test need Python >= 3.11, make and a package index; the rest is set up here.
 .DEFAULT_GOAL := help
-.PHONY: help setup run test browser pictures chaos storm check ui bench lock clean
+.PHONY: help setup run test browser pictures chaos storm fuzz check audit ui bench dictionary lock clean
 
 BIN := .venv/bin
 STAMP := .venv/.installed
@@ -11,6 +11,10 @@ VEGA := orchestration/brief/built/.made
 DBT_SOURCES := $(shell find dbt_project -mindepth 1 \( -name target -o -name logs \) -prune -o -print 2>/dev/null)
 PYTHON ?= $(shell for p in python3 python3.13 python3.12 python3.11 python3.14; do \
 	if $$p -c 'import sys, venv; sys.exit(sys.version_info < (3, 11))' >/dev/null 2>&1; then command -v $$p; break; fi; done)
+
+# uv does not read pip's settings, so pip's index is handed to it.
+INDEX = index=$${UV_DEFAULT_INDEX:-$${PIP_INDEX_URL:-$$($(BIN)/python -m pip config get global.index-url 2>/dev/null)}}; \
+	if [ -n "$$index" ]; then export UV_DEFAULT_INDEX="$$index"; fi;
 
 export ALTFLOW_SHARED ?= ../shared
 export DO_NOT_TRACK := 1
@@ -43,11 +47,20 @@ chaos: setup  ## kills at every moment, daemons, skipped ticks; minutes long
 storm: setup  ## two hundred random fault schedules, whole commands in storms; a quarter of an hour
 	@$(BIN)/python -m pytest -m chaos tests/test_fault_schedules.py $(ARGS)
 
+fuzz: setup  ## mutated bodies for everything that reads them, for MINUTES (5), guided by coverage where Atheris has a wheel
+	@$(INDEX) $(BIN)/uv pip install --quiet --python $(BIN)/python --require-hashes --no-deps -r requirements-fuzz.lock || \
+		echo "atheris cannot be installed here; bodies are mutated without it"
+	@$(BIN)/python -m tests.fuzz --minutes $(or $(MINUTES),5) $(ARGS)
+
 check: setup  ## ruff, pyright, sqlfluff
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/pyright
 	$(BIN)/sqlfluff lint --disable-progress-bar --processes 2 dbt_project
+
+audit: setup  ## the lock names hashes and no place; known vulnerabilities of its versions (pip-audit, asks pypi.org)
+	@$(BIN)/python -m pytest -q tests/test_house.py -k lock
+	@$(INDEX) $(BIN)/uv tool run pip-audit --strict --requirement requirements.lock --require-hashes --disable-pip
 
 ui: setup  ## Dagster's UI and daemon, schedules on
 	@$(BIN)/python -m orchestration ui $(ARGS)
@@ -55,17 +68,23 @@ ui: setup  ## Dagster's UI and daemon, schedules on
 bench: setup  ## every benchmarks/bench_*.py
 	@for script in benchmarks/bench_*.py; do echo "$$script"; $(BIN)/python $$script $(ARGS) || exit 1; done
 
+dictionary: setup  ## docs/dictionary.md from the descriptions of the dbt project
+	@$(BIN)/python docs/make_dictionary.py
+
 lock: | $(BIN)/uv  ## requirements.lock from pyproject.toml; ARGS=--upgrade takes newer versions
 	$(BIN)/uv pip compile pyproject.toml --extra dev --universal --fork-strategy fewest --python-version 3.11 \
 		--generate-hashes --no-annotate --no-header --no-emit-index-url --no-emit-find-links --quiet \
 		--output-file requirements.lock $(ARGS)
+	$(BIN)/uv pip compile --group fuzz --universal --python-version 3.11 \
+		--generate-hashes --no-annotate --no-header --no-emit-index-url --no-emit-find-links --quiet \
+		--output-file requirements-fuzz.lock $(ARGS)
 
 clean:  ## remove .venv and everything built; data/ stays
 	rm -rf .venv orchestration/brief/built *.egg-info build dist dbt_project/target dbt_project/logs logs .pytest_cache \
 		.ruff_cache .hypothesis tests/browser/node_modules test-artefacts
 	find orchestration tests benchmarks -name __pycache__ -type d -prune -exec rm -rf {} + 2>/dev/null || true
 
-# uv comes from the lock too, by its hash. It does not read pip's settings, so pip's index is handed to it.
+# uv comes from the lock too, by its hash.
 $(BIN)/uv:
 	@test -n "$(PYTHON)" || { echo "altflow needs Python >= 3.11 with venv, found none: install python3.11 or newer \
 	(Debian: apt-get install python3 python3-venv) or name one: make setup PYTHON=/path/to/python3" >&2; exit 1; }
@@ -79,9 +98,7 @@ $(STAMP): requirements.lock pyproject.toml
 	@$(BIN)/python -c '' 2>/dev/null || rm -rf .venv
 	@$(MAKE) --silent --no-print-directory $(BIN)/uv
 	@echo "installing requirements.lock"
-	@index=$${UV_DEFAULT_INDEX:-$${PIP_INDEX_URL:-$$($(BIN)/python -m pip config get global.index-url 2>/dev/null)}}; \
-	if [ -n "$$index" ]; then export UV_DEFAULT_INDEX="$$index"; fi; \
-	$(BIN)/uv pip install --quiet --python $(BIN)/python --require-hashes --no-deps --compile-bytecode -r requirements.lock || \
+	@$(INDEX) $(BIN)/uv pip install --quiet --python $(BIN)/python --require-hashes --no-deps --compile-bytecode -r requirements.lock || \
 	{ echo "uv did not manage; once more with pip (about 90 s)"; \
 	  $(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes --no-deps -r requirements.lock; }
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-index --no-deps --no-build-isolation --editable .

@@ -11,12 +11,14 @@ The map, in the order in which data flows:
     builder        dbt, in a process of its own
     statistics/    what SQL should not do: bootstraps, regressions; called by dbt's Python models
     publish        the snapshot that analysts read, swapped atomically
+    trace          from a published number to the bodies it was read from
+    received       rows of a body in the upstream's own words
     brief/         the daily brief: one HTML file in which every sentence carries its query
     alerts         what somebody should be told, once; webhook posts it
     defs/          everything Dagster: assets, checks, job, schedule
     definitions    the door that Dagster opens
     sandbox/       a stand-in for all upstreams on loopback
-    cli            altflow run, status, sql, brief, import, doctor, sandbox, ui
+    cli            altflow run, status, sql, trace, brief, import, doctor, sandbox, ui
 
 Importing any of these talks to nothing.
 """

@@ -6,6 +6,7 @@ cards make a pack readable without the warehouse, so that the raw tables can be 
 archive alone.
 """
 
+import contextlib
 import json
 import os
 import struct
@@ -21,6 +22,8 @@ from orchestration.sources.body import Body, Window
 
 _SKIPPABLE = 0x184D2A50
 _HEAD = struct.Struct("<II")
+_DAMAGED = (ValueError, LookupError, TypeError, OSError, OverflowError, MemoryError, RecursionError, pa.ArrowException)
+"""What reading a damaged card or frame raises."""
 
 
 class ArchiveError(Exception):
@@ -139,12 +142,39 @@ class Archive:
             raise ArchiveError(f"{path} at {offset}: not the body {sha256}; restore the pack from a backup")
         return content
 
+    def located(self, upstream: str, fetched_at: datetime) -> dict[str, tuple[str, int, int, int]]:
+        """By SHA-256, where the bodies lie that were fetched from `upstream` in that month: pack, offset, length and
+        byte count, as `read` takes them. Only cards are read, no body; a torn or damaged end is left out."""
+        found: dict[str, tuple[str, int, int, int]] = {}
+        for path in sorted((self.root / upstream / f"{fetched_at:%Y-%m}").glob("*.pack")):
+            name, size = str(path.relative_to(self.root)), path.stat().st_size
+            with open(path, "rb") as file, contextlib.suppress(ValueError, KeyError):
+                while len(head := file.read(_HEAD.size)) == _HEAD.size:
+                    magic, length = _HEAD.unpack(head)
+                    if magic != _SKIPPABLE:
+                        break
+                    card = json.loads(file.read(length))
+                    start = file.tell()
+                    if start + card["length"] > size:
+                        break
+                    found.setdefault(card["sha256"], (name, start, card["length"], card["bytes"]))
+                    file.seek(card["length"], os.SEEK_CUR)
+        return found
+
     def entries(self) -> Iterator[Entry]:
         """Every whole body of every pack: packs in the order of their first fetch, bodies as appended; a
         torn last body (a killed run) is left out. Raises ArchiveError for damage anywhere else."""
         runs = ((_first_fetched(path), path) for path in self.root.glob("*/*/*.pack"))
         for _, path in sorted((fetched, path) for fetched, path in runs if fetched):
             yield from self._scan(path)
+
+    def packs(self) -> list[str]:
+        """Names of all packs, relative to the root."""
+        return sorted(path.relative_to(self.root).as_posix() for path in self.root.glob("*/*/*.pack"))
+
+    def bodies_of(self, pack: str) -> Iterator[Entry]:
+        """Like `entries`, of one pack."""
+        return self._scan(self.root / pack)
 
     def _scan(self, path: Path) -> Iterator[Entry]:
         data = path.read_bytes()
@@ -153,29 +183,29 @@ class Archive:
         while at < len(data):
             try:
                 card, start = _card(data, at)
-            except ValueError as error:
-                raise ArchiveError(f"{path} at {at}: {error}; restore the pack from a backup") from None
-            if card is None:
-                return
-            end = start + card["length"]
-            try:
+                if card is None:
+                    return
+                end = start + card["length"]
                 content = self._codec.decompress(data[start:end], decompressed_size=card["bytes"], asbytes=True)
-            except (OSError, pa.ArrowException) as error:
-                raise ArchiveError(f"{path} at {start}: unreadable ({error}); restore the pack from a backup") from None
-            body = Body(
-                card["upstream"],
-                card["dataset"],
-                card["url"],
-                card["status"],
-                datetime.fromisoformat(card["fetched_at"]),
-                content,
-                card["context"],
-            )
-            if body.sha256 != card["sha256"]:
-                raise ArchiveError(f"{path} at {start}: not the body {card['sha256']}; restore the pack from a backup")
-            window = Window(*map(date.fromisoformat, card["window"]))
-            asked = Asked(card["scope"], window, card["page"], card["pages"], card["batch"])
-            yield Entry(body, asked, name, start, end - start)
+                body = Body(
+                    card["upstream"],
+                    card["dataset"],
+                    card["url"],
+                    card["status"],
+                    datetime.fromisoformat(card["fetched_at"]),
+                    content,
+                    card["context"],
+                )
+                window = Window(*map(date.fromisoformat, card["window"]))
+                asked = Asked(card["scope"], window, card["page"], card["pages"], card["batch"])
+                entry, told = Entry(body, asked, name, start, end - start), card["sha256"]
+            except _DAMAGED as error:
+                said = str(error)[:120]
+                why = said if type(error) is ValueError else f"unreadable ({type(error).__name__}: {said})"
+                raise ArchiveError(f"{path} at {at}: {why}; restore the pack from a backup") from None
+            if body.sha256 != told:
+                raise ArchiveError(f"{path} at {start}: not the body {told}; restore the pack from a backup")
+            yield entry
             at = end
 
 
@@ -192,6 +222,8 @@ def _card(data: bytes, at: int) -> tuple[dict | None, int]:
     if start > len(data):
         return None, at
     card = json.loads(data[at + _HEAD.size : start])
+    if card["length"] < 0 or card["bytes"] < 0:
+        raise ValueError("a body of less than nothing")
     return (card, start) if start + card["length"] <= len(data) else (None, at)
 
 
@@ -202,5 +234,5 @@ def _first_fetched(path: Path) -> datetime | None:
             return None
         try:
             return datetime.fromisoformat(json.loads(file.read(_HEAD.unpack(head)[1]))["fetched_at"])
-        except (ValueError, KeyError, TypeError):
+        except _DAMAGED:
             return datetime.min  # damaged: to be met, and named, by whoever reads the pack

@@ -27,6 +27,7 @@ def _parser() -> argparse.ArgumentParser:
   altflow run --source live                       on the real exchanges
   altflow run --source live --exchange okx --dry-run   what OKX would cost: requests, bytes, time
   altflow sql "from cumulative_flow(365, 'ex_btc_eth', 'all', 'all') order by utc_date desc limit 5"
+  altflow trace daily_altcoin_flow 2025-06-14     what a number is made of, down to the bodies received
   altflow status                                  what is published and how fresh it is
 
 exit codes: 0 published and complete; 1 failed, nothing published; 2 wrong usage;
@@ -46,6 +47,7 @@ exit codes: 0 published and complete; 1 failed, nothing published; 2 wrong usage
     run.add_argument("--quiet", action="store_true", help="no progress bar")
 
     status = commands.add_parser("status", help="freshness, coverage and runs of the published snapshot")
+    status.add_argument("--json", action="store_true", help="as JSON")
     _snapshot_arguments(status)
 
     sql = commands.add_parser("sql", help="SQL on the published snapshot; without a query an interactive prompt")
@@ -54,6 +56,22 @@ exit codes: 0 published and complete; 1 failed, nothing published; 2 wrong usage
     form.add_argument("--csv", action="store_const", const="csv", dest="form", help="comma-separated, with a header")
     form.add_argument("--json", action="store_const", const="json", dest="form", help="one JSON array of objects")
     _snapshot_arguments(sql)
+
+    _trace_arguments(
+        commands.add_parser(
+            "trace",
+            help="from a number to the rows, addresses and SHA-256 it was made of",
+            formatter_class=argparse.RawDescriptionHelpFormatter,
+            description="""Shows what a published number is made of: the rows of the tables below it, the sum computed
+again, the addresses that they were read from and the SHA-256 of each body as received. Exit code 1 where a sum
+does not come out as published, or a body in the archive is not what it should be.""",
+            epilog="""examples:
+  altflow trace daily_symbol_flows 2025-06-14 --where "symbol = 'SOLUSDT'" --open
+  altflow trace daily_altcoin_flow 2025-06-14 --where "definition_id = 'rolling_365d.ex_btc_eth.all.all'"
+  altflow trace daily_stablecoin_supply 2025-06-14 --column circulating_usd --json
+  altflow trace claims 2025-06-14 --where "claim_id = 'C1'\"""",
+        )
+    )
 
     brief = commands.add_parser("brief", help="the daily brief of what is published: one HTML file")
     brief.add_argument("--open", action="store_true", help="show it in the browser")
@@ -65,6 +83,11 @@ exit codes: 0 published and complete; 1 failed, nothing published; 2 wrong usage
     )
     doctor.add_argument("--market", metavar="DIR", help="the folder of a recorded market")
     doctor.add_argument("--exchange", action="append", metavar="X", help="ask only this exchange; repeatable")
+    doctor.add_argument(
+        "--verify-archive",
+        action="store_true",
+        help="ask nobody; read every archived body, compare it with its SHA-256 and the index, tell sizes",
+    )
     doctor.add_argument(
         "--alert-if-stale",
         action="store_true",
@@ -120,6 +143,17 @@ def _import_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--market", metavar="DIR", help="the folder of a recorded market (goes with --source recorded)")
 
 
+def _trace_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("table", metavar="TABLE", help="a published table")
+    parser.add_argument("date", type=_day, metavar="DATE", help="UTC day, YYYY-MM-DD")
+    parser.add_argument("--column", metavar="C", help="whose number (default: the first that is a sum)")
+    parser.add_argument("--where", metavar="EXPR", help="SQL that chooses among the rows of the day")
+    parser.add_argument("--open", action="store_true", help="show the rows as received and check them in the archive")
+    parser.add_argument("--all", action="store_true", help="all bodies, not only ten")
+    parser.add_argument("--json", action="store_true", help="as JSON")
+    _snapshot_arguments(parser)
+
+
 def _snapshot_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--source", choices=("sandbox", "recorded", "live"), help="whose data folder (default: ALTFLOW_SOURCE)"
@@ -153,6 +187,8 @@ def main(argv: list[str] | None = None) -> int:
 
 
 def entry() -> None:
+    # Whatever this machine's habit is: nobody else may write into a data folder.
+    os.umask(os.umask(0o022) | 0o022)
     code = main()
     # Everything is closed by now; to take Dagster's modules apart one by one is more than a second of every run.
     for stream in (sys.stdout, sys.stderr):

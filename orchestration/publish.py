@@ -43,17 +43,20 @@ class NothingPublished(Exception):
 
 
 def open_published(settings: Settings) -> duckdb.DuckDBPyConnection:
-    """A read-only connection to the snapshot; its catalog is called `marts`. Raises NothingPublished."""
+    """A read-only connection to the snapshot, whose catalog is called `marts`; no SQL on it reaches another file or the
+    network, and none can change that. Raises NothingPublished."""
     path = settings.published_dir / "marts.duckdb"
     if not path.exists():
         raise NothingPublished(f"nothing is published in {settings.published_dir} yet: run `altflow run` first")
     try:
-        return duckdb.connect(str(path), read_only=True)
+        con = duckdb.connect(str(path), read_only=True)
     except duckdb.Error as error:
         if "WAL" not in str(error):
             raise
         remove_wal(path)
-        return duckdb.connect(str(path), read_only=True)
+        con = duckdb.connect(str(path), read_only=True)
+    con.execute("SET enable_external_access = false")
+    return con
 
 
 def publish(warehouse: Warehouse, settings: Settings, run_id: str) -> dict:

@@ -13,6 +13,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from orchestration.settings import shown
 from orchestration.sources.body import SourceError
 from orchestration.sources.trades import Layout
 from orchestration.trade_groups import HOUR_US, Groups, grouped
@@ -150,11 +151,11 @@ def _opened(task: Task, copy: Path) -> Path:
             return Path(path)
         place.get_file(path, str(copy))
     except FileNotFoundError:
-        raise SourceError(f"{task.name}: no file at {task.place}", status=404) from None
+        raise SourceError(f"{task.name}: no file at {shown(task.place)}", status=404) from None
     except Exception as error:
         # Each kind of storage has errors of its own; a missing library (s3fs, aiohttp) is named in its message.
-        why = f"{type(error).__name__}: {str(error)[:200]}"
-        raise SourceError(f"{task.name}: {task.place} cannot be read ({why})") from None
+        why = f"{type(error).__name__}: {str(error).replace(task.place, shown(task.place))[:200]}"
+        raise SourceError(f"{task.name}: {shown(task.place)} cannot be read ({why})") from None
     return copy
 
 

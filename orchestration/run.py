@@ -18,7 +18,7 @@ from orchestration.asking.context import Progress
 from orchestration.builder import Builder
 from orchestration.expectations.validator import Validator
 from orchestration.ingest import Ingest
-from orchestration.settings import ROOT, Settings
+from orchestration.settings import ROOT, Settings, shown
 from orchestration.sources.body import Window
 from orchestration.sources.exchange import Klines
 from orchestration.sources.http import Http
@@ -163,7 +163,8 @@ def _catalog(base: str) -> dict | None:
             session.trust_env = False
             answer = session.get(f"{base.rstrip('/')}/_sandbox/catalog", timeout=(5, 30))
     except requests.RequestException as error:
-        raise RunError(f"ALTFLOW_UPSTREAMS={base}: no answer ({error}); start it with `altflow sandbox`") from None
+        said = f"ALTFLOW_UPSTREAMS={shown(base)}: no answer ({type(error).__name__})"
+        raise RunError(f"{said}; start it with `altflow sandbox`") from None
     return answer.json() if answer.status_code == 200 else None
 
 

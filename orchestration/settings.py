@@ -4,6 +4,7 @@ import os
 from dataclasses import dataclass, field, replace
 from datetime import date
 from pathlib import Path
+from urllib.parse import urlsplit
 
 SOURCES = ("sandbox", "recorded", "live")
 ROOT = Path(__file__).resolve().parent.parent
@@ -22,10 +23,10 @@ class Settings:
     market_dir: Path | None = None
     start: date = date(2020, 1, 1)
     exchanges: tuple[str, ...] = ()
-    upstreams: str | None = None
+    upstreams: str | None = field(default=None, repr=False)
     allow_noncommercial: bool = False
-    trade_archive: str | None = None
-    dask_scheduler: str | None = None
+    trade_archive: str | None = field(default=None, repr=False)
+    dask_scheduler: str | None = field(default=None, repr=False)
     webhook_url: str | None = field(default=None, repr=False)
     """a secret"""
 
@@ -99,6 +100,30 @@ def _truth(name: str, value: str) -> bool:
     raise SettingsError(f"{name}={value}: neither yes nor no; write 1 or 0")
 
 
+def shown(url: str) -> str:
+    """An address as messages may quote it: without user, password and query, which may be secrets."""
+    try:
+        parts = urlsplit(url)
+    except ValueError:
+        return "an address that cannot be read"
+    host = parts.netloc.rpartition("@")[2]
+    return f"{parts.scheme}://{host}{parts.path}" if parts.netloc else url.partition("?")[0]
+
+
+def _upstreams(url: str) -> str | None:
+    """The base of a sandbox. Only this machine is asked without TLS: no setting switches it off."""
+    try:
+        parts = urlsplit(url)
+        is_safe = parts.scheme == "https" or (
+            parts.scheme == "http" and parts.hostname in ("127.0.0.1", "::1", "localhost")
+        )
+    except ValueError:
+        is_safe = False
+    if url and not is_safe:
+        raise SettingsError(f"ALTFLOW_UPSTREAMS={shown(url)}: neither https:// nor http://127.0.0.1; name one of these")
+    return url or None
+
+
 def load_for_reading(source: str | None = None) -> Settings:
     """Settings of a command that only reads what is published: no market folder is needed."""
     try:
@@ -133,7 +158,7 @@ def load(source: str | None = None, market_dir: str | None = None) -> Settings:
         market_dir=Path(market).absolute() if market else None,
         start=_day("ALTFLOW_START", get("START") or "2020-01-01"),
         exchanges=tuple(filter(None, get("EXCHANGES").replace(",", " ").split())),
-        upstreams=get("UPSTREAMS") or None,
+        upstreams=_upstreams(get("UPSTREAMS")),
         trade_archive=get("TRADE_ARCHIVE") or None,
         dask_scheduler=get("DASK_SCHEDULER") or None,
         webhook_url=get("WEBHOOK_URL") or None,

@@ -25,8 +25,12 @@ BLOCK_BYTES = 8 * 2**20
 CHUNK_BYTES = 1 << 19
 LONGEST_LINE = 1 << 20
 MOST_UNPACKED = 64 * 2**30
+MOST_TIMES_UNPACKED, EVER_UNPACKED = 200, 64 * 2**20
+"""a file that unpacks to more than so many times its size (trades: ten) is read to that size only"""
 MOST_REFUSED = 1000
 """rows of one file that are kept with their text; the others are counted"""
+MOST_BAD = 10_000
+"""a file with more rows that are no trades, and fewer that are, is no file of trades"""
 UNIT_US = {"us": 1, "ms": 1000, "s": 1_000_000}
 LINES_BYTES = 1 << 14
 """bytes: a block of less is read line by line"""
@@ -51,10 +55,12 @@ class Refusals:
 def blocks(path: Path, name: str) -> Iterator[bytes]:
     """Whole lines of a plain, gzip or zip file, some megabytes at a time; nothing for an empty one.
 
-    Raises SourceError where it is cut, corrupt, no text file, or unpacks to more than MOST_UNPACKED."""
+    Raises SourceError where it is cut, corrupt, no text file, or unpacks to more than MOST_UNPACKED or than files of
+    trades do."""
     try:
         with open(path, "rb") as file:
-            yield from _lines(_unpacked(file, name), name)
+            most = min(MOST_UNPACKED, max(EVER_UNPACKED, MOST_TIMES_UNPACKED * path.stat().st_size))
+            yield from _lines(_unpacked(file, name), name, most)
     except SourceError:
         raise
     except Exception as error:
@@ -128,13 +134,13 @@ def _inflated(chunks: Iterator[bytes]) -> Iterator[bytes]:
         yield inflate.decompress(packed, CHUNK_BYTES)
 
 
-def _lines(chunks: Iterator[bytes], name: str) -> Iterator[bytes]:
+def _lines(chunks: Iterator[bytes], name: str, most: int) -> Iterator[bytes]:
     rest: list[bytes] = []
     held = total = 0
     for chunk in chunks:
         total += len(chunk)
-        if total > MOST_UNPACKED:
-            raise SourceError(f"{name}: unpacks to more than {MOST_UNPACKED >> 30} GiB; not read")
+        if total > most:
+            raise SourceError(f"{name}: unpacks to more than {most >> 20} MiB, which no file of trades does; not read")
         cut = chunk.rfind(b"\n") + 1 if held + len(chunk) >= BLOCK_BYTES else 0
         if not cut:
             rest.append(chunk)
@@ -161,11 +167,12 @@ class Reader:
         self._roles: list[str] = []
         self._header = b""
         self._words: tuple[str, ...] | None = None
+        self._sound_count = 0
         low, high = (0, MOST_TIME_US) if covers is None else (_us(covers[0]), _us(covers[1]))
         self._bounds = (max(low, 0), min(high, MOST_TIME_US))
 
     def read(self, block: bytes) -> "pl.DataFrame":
-        """Raises SourceError where the columns of the file are not known."""
+        """Raises SourceError where the columns of the file are not known, or most of its rows are no trades."""
         import polars as pl
 
         if not self._roles:
@@ -213,6 +220,7 @@ class Reader:
         """The sound rows, and their lines."""
         frame = self._at_once(block)
         if frame is not None:
+            self._sound_count += len(frame)
             yield frame, block
             return
         middle = block.find(b"\n", len(block) // 2) + 1
@@ -288,6 +296,7 @@ class Reader:
             if isinstance(row, str):
                 self._refuse(line, row)
             else:
+                self._sound_count += 1
                 rows.append(row)
                 lines.append(line)
         return self._frame(rows), b"\n".join(lines)
@@ -333,6 +342,8 @@ class Reader:
         return time if time is not None and time < MOST_TIME_US else None
 
     def _refuse(self, line: bytes, why: str) -> None:
+        if self._refused.count >= MOST_BAD and self._refused.count > self._sound_count:
+            raise SourceError(f"{self._name}: {self._refused.count} rows that are no trades, e.g. {line[:80]!r} {why}")
         cells = line.split(b",")
         at = self._roles.index("time")
         time = self._time_of(cells[at].decode("utf-8", "replace")) if at < len(cells) else None
@@ -361,12 +372,13 @@ def _us_of(seconds: "pl.Series") -> "pl.Series | None":
 
     near = seconds.cast(pl.Float64, strict=False)
     # From 2001 to 2106 a double holds seconds to a quarter of a microsecond.
-    if near.null_count() or not (near.min() >= 1e9 and near.max() < 2**32):  # pyright: ignore
+    if near.null_count() or near.is_nan().any() or not (near.min() >= 1e9 and near.max() < 2**32):  # pyright: ignore
         return None
     if seconds.str.len_bytes().max() <= 17:  # pyright: ignore
         return (near * 1_000_000).round().cast(pl.Int64)
     if seconds.str.len_bytes().max() <= 23 and not seconds.str.contains(r"[eE]").any():  # pyright: ignore
-        return (seconds.cast(pl.Decimal(38, 12)).to_physical() // 1_000_000).cast(pl.Int64)
+        exact = seconds.cast(pl.Decimal(38, 12), strict=False)
+        return None if exact.null_count() else (exact.to_physical() // 1_000_000).cast(pl.Int64)
     return None
 
 

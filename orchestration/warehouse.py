@@ -551,11 +551,12 @@ def _replace(con: duckdb.DuckDBPyConnection, delivery: Delivery, run_id: str, no
             f"loaded, the stored rows stay; if the upstream really withdrew them, delete them from {table} by hand"
         )
     done.load_id = con.execute("SELECT coalesce(max(load_id), 0) + 1 FROM raw.loads").fetchall()[0][0]
-    exchange = "exchange" if "exchange" in record.schema.names else f"'{delivery.upstream}'"
+    exchange, unnamed = ("exchange", []) if "exchange" in record.schema.names else ("?", [delivery.upstream])
     day = record.date or "NULL::DATE"
     con.execute(
-        f"INSERT INTO raw.changes SELECT DISTINCT '{record.table}', {exchange}, {day}, {done.load_id} FROM ("
-        f"SELECT {columns} FROM {fresh} UNION ALL SELECT {columns} FROM present SEMI JOIN obsolete USING (row_number))"
+        f"INSERT INTO raw.changes SELECT DISTINCT ?, {exchange}, {day}, {done.load_id} FROM ("
+        f"SELECT {columns} FROM {fresh} UNION ALL SELECT {columns} FROM present SEMI JOIN obsolete USING (row_number))",
+        [record.table, *unnamed],
     )
     if obsolete:
         con.execute(

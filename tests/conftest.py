@@ -15,6 +15,7 @@ ROOT = Path(__file__).resolve().parent.parent
 DBT_PROJECT = ROOT / "dbt_project"
 MANIFEST = DBT_PROJECT / "target" / "manifest.json"
 RECORDED_RUN = {
+    "test_analyst_desk",
     "test_brief_browser",
     "test_brief",
     "test_claims",

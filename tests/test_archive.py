@@ -11,7 +11,10 @@ from pathlib import Path
 import pyarrow as pa
 import pytest
 
+from orchestration import archive_check
 from orchestration.archive import Archive, ArchiveError, Asked, Entry
+from orchestration.archive_check import Pack
+from orchestration.commands import verify_archive
 from orchestration.sources.body import Body, Window
 
 WINDOW = Window(date(2026, 3, 1), date(2026, 3, 8))
@@ -203,3 +206,77 @@ def test_a_stream_decoder_that_knows_nothing_of_cards_reads_the_bodies(archive: 
         assert stream.read() == bodies
     if shutil.which("zstd"):
         assert subprocess.run(["zstd", "-dcq", str(path)], capture_output=True, check=True).stdout == bodies
+
+
+# --- altflow doctor --verify-archive
+
+
+def index_of(*entries: Entry) -> pa.Table:
+    return pa.Table.from_pylist([entry.row() for entry in entries])
+
+
+def checked(archive: Archive, *entries: Entry) -> list[Pack]:
+    calls = []
+    packs = archive_check.check(archive, index_of(*entries), lambda *call: calls.append(call))
+    assert calls[-1] == ("packs", len(packs), len(packs))
+    return packs
+
+
+def test_a_whole_archive_is_told_with_its_sizes(archive: Archive):
+    first, second = fill(archive), fill(archive, run_id="run-2", upstream="fred")
+    packs = checked(archive, *first, *second)
+    assert [(pack.folder, pack.body_count, pack.is_whole) for pack in packs] == [
+        (("binance", "2026-03"), 3, True),
+        (("fred", "2026-03"), 3, True),
+    ]
+    assert packs[0].byte_count == (archive.root / packs[0].name).stat().st_size
+    assert packs[0].unpacked_count == sum(len(entry.body.content) for entry in first)
+    lines = verify_archive.sizes(packs)
+    assert [line.split()[:2] for line in lines[1:]] == [["binance", "2026-03"], ["fred", "2026-03"], ["all", "6"]]
+    assert verify_archive.findings(packs) == ["ok    every body is whole: 6 in 2 packs"]
+
+
+def test_a_flipped_bit_is_one_broken_body_and_the_others_are_found_behind_it(archive: Archive):
+    entries = fill(archive, 5)
+    path = archive.root / entries[0].pack
+    content = bytearray(path.read_bytes())
+    content[entries[1].offset + entries[1].length // 2] ^= 1
+    path.write_bytes(content)
+    (pack,) = checked(archive, *entries)
+    assert (pack.body_count, len(pack.broken), pack.missing_count) == (4, 1, 0) and not pack.is_whole
+    assert "1 bodies broken" in verify_archive.findings([pack])[0]
+
+
+def test_a_damaged_card_loses_no_body(archive: Archive):
+    entries = fill(archive, 3)
+    path = archive.root / entries[0].pack
+    content = bytearray(path.read_bytes())
+    content[entries[0].offset + entries[0].length] ^= 1
+    path.write_bytes(content)
+    (pack,) = checked(archive, *entries)
+    assert (pack.body_count, pack.broken, pack.missing_count) == (3, [], 0)
+    assert not pack.is_whole and "no card where one should be" in verify_archive.findings([pack])[0]
+
+
+def test_what_is_cut_off_or_gone_is_missing(archive: Archive):
+    first, second = fill(archive), fill(archive, run_id="run-2", upstream="fred")
+    path = archive.root / first[0].pack
+    path.write_bytes(path.read_bytes()[: first[2].offset + 1])
+    (archive.root / second[0].pack).unlink()
+    packs = checked(archive, *first, *second)
+    assert [(pack.body_count, pack.missing_count) for pack in packs] == [(2, 1), (0, 3)]
+    assert ["missing; restore the pack" in line for line in verify_archive.findings(packs)] == [True, True]
+
+
+def test_what_no_row_cites_is_named_and_is_no_failure(archive: Archive):
+    """A run that was killed leaves bodies; what came twice is cited where it first lies."""
+    entries = fill(archive)
+    repeated = archive.append(entries[0].body, asked(), "run-2")
+    archive.append(body(b"[9]"), asked(), "run-2")
+    archive.sync()
+    archive.close()
+    packs = checked(archive, *entries)
+    assert [(pack.body_count, pack.orphan_count, pack.is_whole) for pack in packs] == [(3, 0, True), (2, 1, True)]
+    assert repeated.pack == packs[1].name
+    note, ok = verify_archive.findings(packs)
+    assert note.startswith("note") and "1 bodies that no row cites" in note and ok.startswith("ok")

@@ -382,7 +382,7 @@ def test_hostile_symbols_are_stored_as_they_are_spelled_or_refused_by_name(url, 
 DAY, FIRST = "2026-11-20", "2026-10-01"
 RUN = ("run", "--source", "sandbox", "--end", DAY, "--quiet")
 MARKET = ("--now", "2026-11-21", "--weight-limit", "0")
-NOT_COMPARED = ("coverage_daily", "data_quality_results", "source_files", "published_headlines")
+NOT_COMPARED = ("coverage_daily", "data_quality_results", "source_files", "source_spans", "published_headlines")
 
 
 @dataclass

@@ -15,6 +15,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
+from pathlib import Path
 
 import pytest
 
@@ -31,7 +32,7 @@ QUICK = Patience(tries=4, pause=0.02, longest_pause=2.0, connect=1.0, read=0.5, 
 
 @dataclass
 class Reply:
-    """One answer. `length` overrides Content-Length; `then`: keep, close, reset or hang the connection."""
+    """One answer. `length` overrides Content-Length; `then`: keep, close, reset or hang the connection, or drip."""
 
     body: bytes = GOOD
     status: int = 200
@@ -98,7 +99,14 @@ class _Handler(socketserver.StreamRequestHandler):
             if reply.then == "hang":
                 self.server.over.wait(10)
                 return
-            self.wfile.write(reply.head() + reply.body)
+            self.wfile.write(reply.head())
+            if reply.then == "drip":
+                for byte in reply.body:
+                    self.wfile.write(bytes([byte]))
+                    if self.server.over.wait(0.02):
+                        return
+                return
+            self.wfile.write(reply.body)
             if reply.then == "reset":
                 self.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
                 self.connection.close()
@@ -439,10 +447,31 @@ def test_a_refusal_carries_status_and_content_and_is_not_repeated(upstream: Upst
     assert http.get(HOST, "/x").content == GOOD, "a refusal is no reason to leave a host alone"
 
 
-def test_redirects_are_not_followed(upstream: Upstream, http: Http):
-    upstream.script = [Reply(b"", 302, {"Location": f"{upstream.base}/one.example/elsewhere"})]
-    assert "HTTP 302 to http://127.0.0.1" in str(fails(http))
-    assert len(upstream.requests) == 1
+@pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
+@pytest.mark.parametrize(
+    "to",
+    ["/one.example/x", "{base}/two.example/elsewhere", "http://one.example/x", "http://169.254.169.254/latest",
+     "file:///etc/passwd", "//evil.example/x", ""],
+)  # fmt: skip
+def test_redirects_are_not_followed(status: int, to: str, upstream: Upstream, http: Http, tmp_path: Path):
+    """Not to another host, not to this machine, not from TLS to none, and not in circles: to nowhere."""
+    location = to.format(base=upstream.base)
+    upstream.after = lambda request: Reply(b"", status, {"Location": location})
+    assert f"HTTP {status} to {location!r}; not followed" in str(fails(http))
+    with pytest.raises(SourceError, match="not followed"):
+        http.download(HOST, "/file", tmp_path / "file")
+    with pytest.raises(SourceError, match="not followed"):
+        http.etag(HOST, "/file")
+    assert [request.target for request in upstream.requests] == ["/x", "/file", "/file"]
+
+
+@pytest.mark.parametrize("is_file", [False, True])
+def test_a_body_that_drips_keeps_nobody_for_ever(is_file: bool, upstream: Upstream, tmp_path: Path):
+    http = Http(upstream.base, replace(QUICK, tries=1, whole=0.2, whole_file=0.2))
+    upstream.after = lambda request: Reply(b"1" * 200, then="drip")
+    with pytest.raises(SourceError, match="not whole within 0.2 s"):
+        http.download(HOST, "/x", tmp_path / "file") if is_file else http.get(HOST, "/x")
+    http.close()
 
 
 def test_a_body_above_the_limit_is_not_read(upstream: Upstream, http: Http):

@@ -93,6 +93,34 @@ def test_the_published_file_is_read_only_carries_comments_and_one_run_id(warehou
     assert manifest["tables"]["daily_altcoin_flow"] == 2000
 
 
+OUTSIDE = (
+    "COPY run_info TO '{folder}/out.csv'",
+    "FROM read_csv('{folder}/secret.csv')",
+    "FROM read_text('{folder}/secret.csv')",
+    "FROM glob('{folder}/*')",
+    "ATTACH '{folder}/other.duckdb' AS other",
+    "EXPORT DATABASE '{folder}/all'",
+    "SET enable_external_access = true",
+    "RESET enable_external_access",
+    "SET allowed_directories = ['/']",
+    "INSTALL httpfs",
+    "DELETE FROM run_info",
+    "CREATE TABLE mine AS SELECT 1 AS a",
+)
+
+
+def test_sql_on_the_snapshot_reaches_no_other_file_and_changes_nothing(warehouse, settings, tmp_path):
+    publish.publish(warehouse, settings, "r1")
+    (tmp_path / "secret.csv").write_text("a\nsecret\n")
+    before = sorted(path.name for path in tmp_path.iterdir())
+    with publish.open_published(settings) as con:
+        for query in OUTSIDE:
+            with pytest.raises(publish.SqlError):
+                con.execute(query.format(folder=tmp_path)).fetchall()
+        assert con.sql("SELECT run_id FROM run_info").fetchall() == [("r1",)]
+    assert sorted(path.name for path in tmp_path.iterdir()) == before
+
+
 def test_headlines_are_appended_when_they_change_and_never_recomputed(warehouse, settings):
     publish.publish(warehouse, settings, "run-1")
     build_marts(warehouse, 1)

@@ -114,3 +114,9 @@ def test_a_folder_belongs_to_one_source(data):
     refused = altflow("run", "--source", "sandbox", data=data)
     assert refused.returncode == 1
     assert "belongs to source recorded" in refused.stderr and "ALTFLOW_DATA_DIR" in refused.stderr
+
+
+def test_every_archived_body_of_the_run_is_whole(data):
+    done = altflow("doctor", "--verify-archive", data=data, settings={"SOURCE": "recorded"})
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert done.stdout.strip().splitlines()[-1].startswith("ok    every body is whole: ")

@@ -5,7 +5,7 @@ from datetime import date
 import pytest
 
 from orchestration import freshness
-from orchestration.commands.status import _absent
+from orchestration.commands.status import _absent, _dataset
 
 
 @pytest.mark.parametrize(
@@ -39,3 +39,25 @@ def test_what_is_not_there_is_told_by_exchange():
         "okx": ["file missing: 1 day", "not published yet: 3 days"],
         "binance_usdm": ["open_interest out of reach: 31 days"],
     }
+
+
+@pytest.mark.parametrize(
+    ("frequency", "newest", "late_days"),
+    [
+        (None, date(2026, 3, 7), 3),
+        # M2 of January is published at the end of February: in the middle of April that of February is late.
+        ("monthly", date(2026, 1, 1), 0),
+        ("monthly", date(2025, 12, 1), 10),
+        ("weekly", date(2026, 2, 25), 0),
+        # Saturday's and Sunday's value of the funds rate come on Monday.
+        ("daily", date(2026, 3, 6), 0),
+        ("daily", date(2026, 3, 1), 5),
+    ],
+)
+def test_a_series_is_late_by_its_own_calendar(frequency: str | None, newest: date, late_days: int):
+    found = _dataset(("M2SL", "fred", frequency, newest, 1), date(2026, 3, 10))
+    assert found.late_days == late_days
+
+
+def test_a_file_of_ones_own_is_never_late():
+    assert _dataset(("imported_caps", "import", None, date(2020, 1, 1), 1), date(2026, 3, 10)).state == ""

@@ -63,7 +63,7 @@ UNKNOWN = {
     },
 }
 # What the generator has no part in: what the run did, and what stood published.
-NO_FIGURES = {"run_info", "source_files", "published_headlines", "alerts"}
+NO_FIGURES = {"run_info", "source_files", "source_spans", "trace_routes", "published_headlines", "alerts"}
 # By tests on the recorded market; daily_taker_estimates, empty where Binance is asked alone, by its own.
 # test_taker_estimates.py.
 VERIFIED_ELSEWHERE = {

@@ -128,6 +128,8 @@ class _Files:
         layout, symbol = self._flows.layout, file.symbol
         name = f"{self._name} {url.rpartition('/')[2]}"
         if self._asking.mirror:
+            if {"", ".", ".."} & set(url.removeprefix("https://").split("/")):
+                raise SourceError(f"{name}: {url} leads out of ALTFLOW_TRADE_ARCHIVE; not read")
             place = f"{self._asking.mirror.rstrip('/')}/{url.removeprefix('https://')}"
             reduced = self._asking.pool.submit(Task(place, name, layout, symbol, covers)).result()
             return _Read(reduced, url, file.etag, datetime.now(UTC).replace(tzinfo=None))

@@ -39,7 +39,7 @@ def load(path: Path) -> Days:
     try:
         kept = json.loads(path.read_text())
         return {symbol: {date.fromisoformat(d): _read(one) for d, one in days.items()} for symbol, days in kept.items()}
-    except (OSError, ValueError, KeyError, TypeError, ArithmeticError):
+    except (OSError, ValueError, LookupError, TypeError, AttributeError, ArithmeticError, RecursionError):
         return {}
 
 

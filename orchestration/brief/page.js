@@ -60,6 +60,7 @@
     return part;
   };
   const config = {
+    aria: false,   // a plot is one image with a label, and a table behind it
     background: null, customFormatTypes: true, view: { stroke: null }, text: { font: "system-ui, sans-serif" },
     axis: {
       labelColor: color("soft"), gridColor: color("grid"), domainColor: color("line"), tickColor: color("line"),

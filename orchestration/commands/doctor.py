@@ -36,6 +36,10 @@ class Finding:
 
 
 def main(args: argparse.Namespace) -> int:
+    if args.verify_archive:
+        from orchestration.commands import verify_archive
+
+        return verify_archive.main(args)
     settings = settings_module.load(args.source or ("recorded" if args.market else None), args.market)
     settings = settings.override(exchanges=tuple(args.exchange or ()) or None)
     from orchestration.run import RunError, Upstreams
@@ -55,7 +59,9 @@ def main(args: argparse.Namespace) -> int:
         *(lambda service=service: [_service(http, *service)] for service in _services(settings)),
     ]  # fmt: skip
     try:
-        print(f"source {settings.source}{f' through {upstreams.base}' if upstreams.base else ''}")
+        print(
+            f"source {settings.source}{f' through {settings_module.shown(upstreams.base)}' if upstreams.base else ''}"
+        )
         with ThreadPoolExecutor(len(probes)) as pool:
             findings = [finding for found in pool.map(lambda probe: probe(), probes) for finding in found]
     finally:

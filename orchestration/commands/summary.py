@@ -1,5 +1,9 @@
 """What `altflow run` says at its end: headline, control, what is missing, where the results are."""
 
+import shutil
+import sys
+from pathlib import Path
+
 from orchestration import status
 from orchestration.headline import HEADLINE, percent, usd
 from orchestration.publish import open_published
@@ -34,8 +38,18 @@ def summary(settings: Settings, only_gaps: bool = False) -> list[str]:
         lines.append(f"not there: {of}: {absence['reason'].replace('_', ' ')}, days of {days}")
     if not only_gaps:
         lines.append(f"results: {settings.published_dir / 'marts.duckdb'}")
-        lines.append('next:    altflow brief --open; altflow sql "from daily_altcoin_flow limit 5"; altflow status')
+        question = 'altflow sql "from daily_altcoin_flow limit 5"'
+        lines.append(f"next:    {_on_the_path()}altflow brief --open; {question}; altflow status")
     return lines
+
+
+def _on_the_path() -> str:
+    """What has to be typed first where the shell does not find `altflow`."""
+    activate = Path(sys.prefix) / "bin" / "activate"
+    if shutil.which("altflow") or not activate.exists():
+        return ""
+    here = activate.relative_to(Path.cwd()) if activate.is_relative_to(Path.cwd()) else activate
+    return f"source {here}; "
 
 
 def _published(settings: Settings) -> list[str]:

@@ -147,10 +147,15 @@ def _with_unchanged(events: Events, manifest: Mapping, run_id: str) -> Events:
     standing = {unique_id: key for key, unique_id in ids.items() if key.path[0] == "marts"}
     built: set[dg.AssetKey] = set()
 
+    seen: set[str] = set()
+
     def ancestors(unique_id: str) -> Iterator[str]:
+        """Each once for all events: who was told of need not be looked at again."""
         for parent in manifest["parent_map"].get(unique_id, ()):
-            yield from ancestors(parent)
-            yield parent
+            if parent not in seen:
+                seen.add(parent)
+                yield from ancestors(parent)
+                yield parent
 
     def stands(unique_ids: Iterable[str]) -> Events:
         for unique_id in unique_ids:

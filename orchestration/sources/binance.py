@@ -9,17 +9,15 @@ from collections.abc import Iterator
 from datetime import datetime
 from functools import partial
 
-import pyarrow as pa
 import pyarrow.compute as pc
 
-from orchestration.records import SPOT_SYMBOLS
 from orchestration.sources import binance_second, binance_vision
 from orchestration.sources.binance_vision import KLINE
 from orchestration.sources.body import Body, Parsed, SourceError, Window, distinct
 from orchestration.sources.daily_bars import DAY_MS, Page, flows, ms, read_json, utc
 from orchestration.sources.exchange import Exchange, Klines, SecondSource, Spare
 from orchestration.sources.http import Host, Http
-from orchestration.sources.pairs import split
+from orchestration.sources.pairs import listed, split
 from orchestration.sources.trades import Reported
 
 HOST = Host(
@@ -29,6 +27,8 @@ HOST = Host(
     burst=5000,
     connections=4,
     weight_header="X-MBX-USED-WEIGHT-1M",
+    # The listing of all symbols is some 15 MB.
+    max_bytes=64 * 2**20,
 )
 PAGE = 1000
 # Every asset that was ever a quote on the exchange.
@@ -54,21 +54,15 @@ def parse_symbols(body: Body) -> Parsed:
     info = body.data
     try:
         server_time(body)
-        symbols = distinct(info["symbols"])
-        columns = {
-            "exchange": [body.upstream] * len(symbols),
-            "symbol": [s["symbol"] for s in symbols],
-            "base_asset": [s["baseAsset"].upper() for s in symbols],
-            "quote_asset": [s["quoteAsset"].upper() for s in symbols],
-            "status": [s["status"] for s in symbols],
-            "is_trading": [s["status"] == "TRADING" for s in symbols],
-            "is_listed": [True] * len(symbols),
-            "body_sha256": [body.sha256] * len(symbols),
-        }
-        table = pa.table(columns, schema=SPOT_SYMBOLS.schema)
+        return listed(
+            body,
+            (
+                (s["symbol"], s["baseAsset"], s["quoteAsset"], s["status"], s["status"] == "TRADING")
+                for s in distinct(info["symbols"])
+            ),
+        )
     except (KeyError, TypeError, AttributeError, ValueError) as error:
         raise SourceError(f"{body.url}: not an exchangeInfo ({error!r})") from None
-    return Parsed({SPOT_SYMBOLS.table: table})
 
 
 def server_time(body: Body) -> datetime:
@@ -77,7 +71,7 @@ def server_time(body: Body) -> datetime:
     Raises SourceError where the body has none, or one that is not in milliseconds."""
     try:
         return utc(body.data["serverTime"])
-    except (KeyError, TypeError, OverflowError) as error:
+    except (KeyError, TypeError, ValueError, OverflowError) as error:
         raise SourceError(f"{body.url}: no serverTime in milliseconds ({error!r})", content=body.content) from None
 
 

@@ -5,9 +5,9 @@ Klines are those of spot: field 10 is the quote volume that takers bought. Each 
 own: 2,400 weight a minute, 500 requests for funding and 1,000 for statistics in five minutes.
 """
 
-import json
 from collections.abc import Iterator
 from datetime import date, datetime
+from math import isfinite
 
 import numpy as np
 import pyarrow as pa
@@ -63,6 +63,8 @@ def parse_symbols(body: Body) -> Parsed:
     try:
         binance.server_time(body)
         symbols = distinct(body.data["symbols"])
+        if not all(type(s[name]) is str for s in symbols for name in ("symbol", "status")):
+            raise ValueError("a name or status that is no text")
         columns = {
             "exchange": [body.upstream] * len(symbols),
             "symbol": [s["symbol"] for s in symbols],
@@ -85,9 +87,13 @@ def fetch_volumes(http: Http) -> dict[str, float]:
 
     Raises SourceError where the answer is something else."""
     answer = http.get(HOST, "/fapi/v1/ticker/24hr", weight=40)
+    body = Body(archive.NAME, "volumes", answer.url, answer.status, answer.fetched_at, answer.content)
     try:
-        return {row["symbol"]: float(row["quoteVolume"]) for row in json.loads(answer.content)}
-    except (ValueError, KeyError, TypeError) as error:
+        volumes = {row["symbol"]: float(row["quoteVolume"]) for row in body.data}
+        if not all(type(symbol) is str and isfinite(volume) for symbol, volume in volumes.items()):
+            raise ValueError("a symbol that is no text or a volume that is no number")
+        return volumes
+    except (ValueError, KeyError, TypeError, OverflowError) as error:
         raise SourceError(f"{answer.url}: no tickers ({error!r})", content=answer.content) from None
 
 

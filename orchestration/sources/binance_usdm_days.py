@@ -38,6 +38,10 @@ BANDS = {
 }
 """Percent below (negative: bids) or above the price. Files have more bands; 0.20 only those of late."""
 WRITTEN = ("utc_date", "snapshot_count", *BANDS)
+MOST_METRICS, MOST_DEPTH = 5_000, 200_000
+"""rows of a file; a day has 289 of metrics and some 35,000 of looks at the book"""
+MOST_BAD = 10_000
+"""a file with more rows that cannot be used is not taken"""
 KEPT = 20
 """refused rows whose text is kept"""
 
@@ -47,7 +51,7 @@ def parse_metrics(*bodies: Body) -> Parsed:
     of their mean. A row of the midnight that ends the day is its last.
 
     Raises SourceError where a zip or its CSV is something else."""
-    files = [_read(body, unpacked(body), METRICS) for body in bodies]
+    files = [_read(body, unpacked(body), METRICS, MOST_METRICS) for body in bodies]
     rows = pa.concat_tables(
         [file.append_column("of", pa.array([at] * file.num_rows, pa.int32())) for at, file in enumerate(files)]
     )
@@ -63,6 +67,7 @@ def parse_metrics(*bodies: Body) -> Parsed:
         reasons |= {at: f"{name} {why}" for at, why in amount.bad.items()}
     for at in np.flatnonzero((of[1:] == of[:-1]) & (moments[1:] == moments[:-1])):
         reasons |= {int(at) + step: "another row says something else of this moment" for step in (0, 1)}
+    _bearable(bodies[0], reasons)
     refused = []
     for at, why in sorted(reasons.items()):
         body = bodies[of[at]]
@@ -111,7 +116,7 @@ class DayDepth:
 def day_depth(body: Body) -> DayDepth:
     """The medians of a zip as received. Raises SourceError where it or its CSV is something else."""
     day = date.fromisoformat(body.context["start"])
-    rows = _unrepeated(_read(body, unpacked(body), DEPTH)).sort_by([(name, "ascending") for name in DEPTH])
+    rows = _unrepeated(_read(body, unpacked(body), DEPTH, MOST_DEPTH)).sort_by([(name, "ascending") for name in DEPTH])
     moments, reasons = _placed(rows["timestamp"], np.datetime64(day, "us"), last=DAY_US - 1)
     bands = {text: _percent(text) for text in pc.unique(rows["percentage"]).to_pylist()}
     bad = [text for text, percent in bands.items() if not percent]
@@ -125,6 +130,7 @@ def day_depth(body: Body) -> DayDepth:
     same = (moments[1:] == moments[:-1]) & (percents[1:] == percents[:-1])
     for at in np.flatnonzero(same):
         reasons |= {int(at) + step: "another row says something else of this band and moment" for step in (0, 1)}
+    _bearable(body, reasons)
     kept = np.ones(len(moments), bool)
     kept[list(reasons)] = False
     medians = {
@@ -187,14 +193,14 @@ def parse_depth(*bodies: Body) -> Parsed:
             "body_sha256": [body.sha256 for body in cited],
         }
         table = pa.table(columns, schema=PERPETUAL_DEPTH.schema)
-        if any(amount.bad for amount in exact.values()):
-            raise ValueError("a median that is no amount")
-    except (TypeError, ValueError, pa.ArrowException) as error:
+        if any(amount.bad for amount in exact.values()) or None in counts:
+            raise ValueError("a median that is no amount, or a day without its count")
+    except (TypeError, ValueError, OverflowError, pa.ArrowException) as error:
         raise SourceError(f"{bodies[0].url}: no medians of depth ({str(error)[:120]})") from None
     return Parsed({PERPETUAL_DEPTH.table: table}, 0, refused)
 
 
-def _read(body: Body, content: bytes, names: Sequence[str]) -> pa.Table:
+def _read(body: Body, content: bytes, names: Sequence[str], most_rows: int) -> pa.Table:
     """The cells of a CSV as text, with a header (a first cell without a digit) or without."""
     head, _, rest = content.partition(b"\n")
     if not re.search(rb"\d", head.partition(b",")[0]):
@@ -202,7 +208,7 @@ def _read(body: Body, content: bytes, names: Sequence[str]) -> pa.Table:
     if not content.strip():
         return pa.table({name: pa.array([], pa.string()) for name in names})
     try:
-        return csv.read_csv(
+        rows = csv.read_csv(
             pa.py_buffer(content),
             csv.ReadOptions(column_names=list(names), use_threads=False, block_size=len(content) + 1),
             csv.ParseOptions(quote_char=False, newlines_in_values=False),
@@ -212,6 +218,9 @@ def _read(body: Body, content: bytes, names: Sequence[str]) -> pa.Table:
         )
     except pa.ArrowException as error:
         raise SourceError(f"{body.url}: not rows of {', '.join(names)} ({str(error)[:120]})") from None
+    if rows.num_rows > most_rows:
+        raise SourceError(f"{body.url}: {rows.num_rows} rows, which is no file of a day", content=body.content)
+    return rows
 
 
 def _unrepeated(rows: pa.Table) -> pa.Table:
@@ -234,6 +243,13 @@ def _placed(
     reasons = {int(at): "is outside of its file's day" for at in np.flatnonzero((since < 0) | (since > last))}
     reasons |= {int(at): "has no time that can be read" for at in np.flatnonzero(np.isnat(moments))}
     return moments, reasons
+
+
+def _bearable(body: Body, reasons: Mapping[int, str]) -> None:
+    """Raises SourceError where so many rows cannot be used that the file is something else."""
+    if len(reasons) > MOST_BAD:
+        why = next(iter(reasons.values()))
+        raise SourceError(f"{body.url}: {len(reasons)} rows that cannot be used, e.g. one {why}", content=body.content)
 
 
 def _percent(text: str) -> float:

@@ -38,7 +38,10 @@ LISTING = Host(
     connections=8,
 )
 BUCKET = "/data.binance.vision"
-MOST_UNPACKED = 64 * 2**20
+MOST_UNPACKED = 8 * 2**20
+"""four times a day of looks at the book, the largest of these files"""
+MOST_ROWS = 1000
+"""of daily bars; a month has 31, and files have had rows twice and three times"""
 MICROSECONDS_FROM = 10**14
 """as milliseconds this is the year 5138"""
 KLINE = {
@@ -118,7 +121,7 @@ def page(body: Body) -> Page:
     """The bars of a body that `fetch` yielded. Days of a month's file that were not asked for are left out; rows
     that contradict each other for one day, and those that end elsewhere than their day, are doubtful.
 
-    Raises SourceError where a zip is corrupt, holds something else than its one CSV, or unpacks to more than 64 MiB,
+    Raises SourceError where a zip is corrupt, holds something else than its one CSV, or unpacks to more than 8 MiB,
     and where the CSV holds something else than klines."""
     if body.context["form"] == "listing":
         parse_listing(Answer(body.url, body.status, body.content, body.fetched_at))
@@ -128,7 +131,10 @@ def page(body: Body) -> Page:
     first = found and _first_day(found[1])
     if not found or not first:
         raise SourceError(f"{body.url}: no file of daily klines", content=body.content)
-    rows = unrepeated(read_csv(body, unpacked(body)))
+    rows = read_csv(body, unpacked(body))
+    if rows.num_rows > MOST_ROWS:
+        raise SourceError(f"{body.url}: {rows.num_rows} rows, which is no file of daily bars", content=body.content)
+    rows = unrepeated(rows)
     opened = rows["opened"].to_numpy()
     end = first + timedelta(days=1) if len(found[1]) == 10 else _next_month(first)
     in_file = (opened >= ms(first)) & (opened < ms(end))

@@ -30,7 +30,7 @@ ONE_DAY = timedelta(days=1)
 DUE = timedelta(hours=40)
 # Names have changed twice; day and part ended them each time.
 FILE = re.compile(
-    rf"(?P<stem>https://{re.escape(FILES.hosts[0])}/online/trades/SPBL/\S+?(?P<day>\d{{8}})_)(?P<part>\d{{3}})\.zip"
+    rf"(?P<stem>https://{re.escape(FILES.hosts[0])}/online/trades/SPBL/[!-~]+?(?P<day>\d{{8}})_)(?P<part>\d{{3}})\.zip"
 )
 # Quote assets: a symbol has no mark between its two. From memory.
 QUOTES = ("USDT", "USDC", "USDE", "USD1", "BTC", "ETH", "BGB", "EUR", "GBP", "BRL", "TRY", "USD")

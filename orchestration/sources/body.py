@@ -81,14 +81,38 @@ class Refused:
     body_sha256: str
     day: date | None = None
 
+    def __post_init__(self) -> None:
+        for name in ("key", "reason", "row"):
+            object.__setattr__(self, name, _storable(getattr(self, name)))
+
 
 @dataclass
 class Parsed:
-    """Tables of one body or several, by the name of their record; cells rounded to 12 decimals; rows refused."""
+    """Tables of one body or several, by the name of their record; cells rounded to 12 decimals; rows refused.
+
+    Raises SourceError where a column lacks a value that its record says is always there."""
 
     tables: dict[str, pa.Table]
     rounded_count: int = 0
     refused: list[Refused] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        for name, table in self.tables.items():
+            if lacks := lacking(table):
+                raise SourceError(f"{name}: rows of the answer lack {lacks}")
+
+
+def lacking(table: pa.Table) -> str | None:
+    """A column that has no NULL by its schema, and has one; None where there is none."""
+    for column, cells in zip(table.schema, table.columns, strict=True):
+        if not column.nullable and cells.null_count:
+            return column.name
+    return None
+
+
+def _storable(text: str) -> str:
+    """What quotes an upstream: JSON can hold halves of characters that no database takes."""
+    return text.encode("utf-8", "replace").decode()
 
 
 def distinct(rows: list) -> list:
@@ -102,8 +126,7 @@ class SourceError(Exception):
     `reason` is one of the coverage reasons: failed, out_of_reach, not_published_yet."""
 
     def __init__(self, message: str, reason: str = "failed", status: int | None = None, content: bytes = b""):
-        # It quotes what an upstream wrote, and JSON can hold halves of characters that no database takes.
-        super().__init__(message.encode("utf-8", "replace").decode())
+        super().__init__(_storable(message))
         self.reason = reason
         self.status = status
         self.content = content

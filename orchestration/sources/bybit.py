@@ -102,7 +102,7 @@ def server_time(body: Body) -> datetime:
     """The exchange's clock (naive UTC), from the envelope. Raises SourceError where it has none."""
     try:
         return EPOCH + timedelta(milliseconds=body.data["time"])
-    except (KeyError, TypeError, OverflowError) as error:
+    except (KeyError, TypeError, ValueError, OverflowError) as error:
         raise SourceError(f"{body.url}: no time in milliseconds ({error!r})", content=body.content) from None
 
 

@@ -11,7 +11,7 @@ from datetime import date
 import pyarrow as pa
 
 from orchestration.records import COIN_SNAPSHOTS
-from orchestration.sources.body import Body, Parsed, Refused, SourceError, distinct
+from orchestration.sources.body import Body, Parsed, Refused, SourceError, distinct, lacking
 from orchestration.sources.exact import amounts, prices
 from orchestration.sources.http import Host, Http
 
@@ -66,4 +66,6 @@ def parse_snapshot(body: Body) -> Parsed:
     ]
     if refused:
         table = table.filter(pa.array([i not in bad for i in range(len(coins))], pa.bool_()))
+    if lacks := lacking(table):
+        raise SourceError(f"{body.url}: rows without {lacks}", content=body.content)
     return Parsed({COIN_SNAPSHOTS.table: table}, cap.rounded_count + supply.rounded_count, refused)

@@ -10,7 +10,7 @@ from datetime import date
 import pyarrow as pa
 
 from orchestration.records import ASSET_CAPS
-from orchestration.sources.body import Body, Parsed, Refused, SourceError, distinct
+from orchestration.sources.body import Body, Parsed, Refused, SourceError, distinct, lacking
 from orchestration.sources.exact import amounts, prices
 from orchestration.sources.http import Host, Http
 
@@ -45,6 +45,8 @@ def fetch_caps(http: Http, scope: str = "") -> Iterator[Body]:
         answer = http.get(HOST, "/v4/timeseries/asset-metrics", params | ({"next_page_token": token} if token else {}))
         body = Body("coinmetrics", "asset_caps", answer.url, answer.status, answer.fetched_at, answer.content)
         yield body
+        if not isinstance(body.data, dict):
+            raise SourceError(f"{answer.url}: {str(body.data)[:120]} instead of a page", content=answer.content)
         token = body.data.get("next_page_token") or None
         if not isinstance(token, str | None) or token in seen:
             raise SourceError(f"{answer.url}: page token {token!r} is no text or came twice; paging would never end")
@@ -76,4 +78,6 @@ def parse_caps(body: Body) -> Parsed:
     ]
     if refused:
         table = table.filter(pa.array([i not in bad for i in range(len(rows))], pa.bool_()))
+    if lacks := lacking(table):
+        raise SourceError(f"{body.url}: rows without {lacks}", content=body.content)
     return Parsed({ASSET_CAPS.table: table}, caps.rounded_count, refused)

@@ -95,7 +95,7 @@ def _confirm_empty(http: Http, symbol: str, window: Window, body: Body) -> None:
     try:
         candles = _data(json.loads(answer.content))
         traded = [row for row in candles if start_ms <= int(row["t"]) < end_ms and float(row["v"])]
-    except (KeyError, TypeError, ValueError, RecursionError) as error:
+    except (LookupError, TypeError, ValueError, AttributeError, OverflowError, RecursionError) as error:
         raise SourceError(f"{answer.url}: no candles ({error!r})", content=answer.content) from None
     if traded:
         raise Absent(f"{body.url}: no trades any more, but candles tell of some in {window}", "out_of_reach")

@@ -20,6 +20,8 @@ from orchestration.sources.json_rows import columns
 
 DAY_MS = 86_400_000
 PRICES = ("open_price", "high_price", "low_price", "close_price")
+MOST_ROWS = 10_000
+"""of one page; none has more than 1,500"""
 AMOUNTS = ("volume_base", "volume_quote", "taker_buy_base", "taker_buy_quote")
 
 
@@ -34,10 +36,15 @@ class Page:
 
 
 def read_json(body: Body, fields: Mapping[str, pa.DataType]) -> pa.Table:
-    """The bars of one body, a list of lists, as received. Raises SourceError where they are none."""
+    """The bars of one body, a list of lists, as received. Raises SourceError where they are none, or too many."""
     page = columns(body.content, fields)
-    if page is not None:
-        return page
+    page = _slowly(body, fields) if page is None else page
+    if page.num_rows > MOST_ROWS:
+        raise SourceError(f"{body.url}: {page.num_rows} klines, which is no page", content=body.content)
+    return page
+
+
+def _slowly(body: Body, fields: Mapping[str, pa.DataType]) -> pa.Table:
     rows = _rows(body, fields)
     cells = list(zip(*rows, strict=True)) if rows else [()] * len(fields)
     try:

@@ -10,11 +10,12 @@ from datetime import date, timedelta
 import pyarrow as pa
 
 from orchestration.records import STABLECOIN_CHAIN_SUPPLIES, STABLECOIN_SUPPLIES, STABLECOIN_TOTALS, STABLECOINS
-from orchestration.sources.body import Body, Parsed, Refused, SourceError, distinct
+from orchestration.sources.body import Body, Parsed, Refused, SourceError, distinct, lacking
 from orchestration.sources.exact import amounts, prices
 from orchestration.sources.http import Host, Http
 
-HOST = Host("defillama", ("stablecoins.llama.fi",), per_minute=60, burst=30, connections=2)
+# The history of a coin on a hundred chains is some 20 MB.
+HOST = Host("defillama", ("stablecoins.llama.fi",), per_minute=60, burst=30, connections=2, max_bytes=64 * 2**20)
 FOLLOWED = 25
 """How many coins, by supply, have their own history asked for."""
 
@@ -167,6 +168,8 @@ def _parsed(record, columns: dict, keys: list[str], cells: list) -> Parsed:
         bad |= column.bad
     if bad:
         table = table.filter(pa.array([i not in bad for i in range(len(keys))], pa.bool_()))
+    if lacks := lacking(table):
+        raise ValueError(f"{lacks} is missing")
     refused = [
         Refused(record.table, keys[i], why, keys[i], columns["body_sha256"][i]) for i, why in sorted(bad.items())
     ]

@@ -12,7 +12,7 @@ import random
 import re
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
@@ -43,7 +43,8 @@ class Host:
     burst: float
     connections: int = 4
     weight_header: str | None = None
-    max_bytes: int = 64 * 2**20
+    max_bytes: int = 16 * 2**20
+    """of a body that is kept; as JSON it may take twenty times that in memory"""
     hides_missing: bool = False
     """a bucket that nobody may list says 403 (`<Error>` in XML) of what is not there"""
     refuses_with: int | None = None
@@ -59,6 +60,9 @@ class Patience:
     longest_pause: float = 60.0
     connect: float = 10.0
     read: float = 45.0
+    whole: float = 300.0
+    whole_file: float = 3600.0
+    """seconds until a body, or a file, is there; who sends a byte a minute keeps nobody longer"""
     dead_after: int = 3
     """so many requests in a row that used up their tries: the host is left alone for this run"""
 
@@ -117,6 +121,14 @@ class _State:
     mirror: int = 0
     failures: int = 0
     closed: str | None = None
+
+
+def query_of(host: Host, params: Mapping[str, str | int] | None) -> str:
+    """With its question mark. Raises SourceError where an upstream named what no address can hold."""
+    try:
+        return f"?{urlencode(params)}" if params else ""
+    except UnicodeEncodeError:
+        raise SourceError(f"{host.name}: {str(params)[:SHOWN]} cannot be asked for: half a character") from None
 
 
 def is_json(content: bytes) -> str | None:
@@ -256,7 +268,7 @@ class Http:
         method: str | None = None,
     ) -> "Answer | Downloaded":
         state = self._state(host)
-        query = f"?{urlencode(params)}" if params else ""
+        query = query_of(host, params)
         what = f"{host.name} {path}{query if len(query) <= SHOWN else query[:SHOWN] + '...'}"
         tried: list[str] = []
         for attempt in range(self._patience.tries):
@@ -315,8 +327,9 @@ class Http:
             ) as response:
                 status, headers = response.status_code, response.headers
                 if to is not None and status == 200:
-                    return _saved(response, to, url, wrong)
-                content = response.raw.read(host.max_bytes + 1, decode_content=True)
+                    return _saved(response, to, url, wrong, self._patience.whole_file)
+                pieces = _pieces(response, host.max_bytes + 1, self._patience.whole, is_unpacked=True)
+                content = b"".join(pieces)
         except (requests.RequestException, OSError, Exception) as error:
             if not _is_transport(error):
                 raise
@@ -351,7 +364,9 @@ class Http:
         if status >= 500:
             return f"HTTP {status}", 0.0
         if 300 <= status < 400:
-            raise SourceError(f"{host.name} {url}: HTTP {status} to {headers.get('Location')}; not followed")
+            raise SourceError(
+                f"{host.name} {url}: HTTP {status} to {headers.get('Location', '')[:SHOWN]!r}; not followed"
+            )
         text = content[:200].decode("utf-8", "replace")
         raise SourceError(f"{host.name} {url}: HTTP {status} {text}", status=status, content=content)
 
@@ -383,6 +398,8 @@ class Http:
             if host.name not in self._states:
                 session = requests.Session()
                 session.trust_env = self._base is None
+                # The environment may name a proxy and certificates; passwords of a ~/.netrc go to nobody.
+                session.auth = _unsigned
                 session.headers.update({"User-Agent": USER_AGENT, "Accept-Encoding": "gzip"})
                 adapter = HTTPAdapter(pool_connections=2, pool_maxsize=host.connections, pool_block=True)
                 session.mount("https://", adapter)
@@ -396,12 +413,12 @@ class Http:
 
 
 def _saved(
-    response: requests.Response, to: Path, url: str, wrong: Callable[[bytes], str | None]
+    response: requests.Response, to: Path, url: str, wrong: Callable[[bytes], str | None], seconds: float
 ) -> tuple[Downloaded | str, float | None]:
     """The body as it comes over the wire, in a file: an archive's gzip stays one."""
     digest, count, announced = hashlib.sha256(), 0, response.headers.get("Content-Length", "")
     with open(to, "wb") as file:
-        while chunk := response.raw.read(1 << 20, decode_content=False):
+        for chunk in _pieces(response, None, seconds, is_unpacked=False):
             if not count and (fault := wrong(chunk)):
                 return f"HTTP 200 with {fault}", 0.0
             digest.update(chunk)
@@ -412,8 +429,25 @@ def _saved(
     return Downloaded(to, url, digest.hexdigest(), count, _now(), response.headers.get("ETag")), 0.0
 
 
+def _pieces(response: requests.Response, most: int | None, seconds: float, is_unpacked: bool) -> Iterator[bytes]:
+    """A body as it comes, up to `most` bytes. Raises requests.Timeout where it takes longer than `seconds`."""
+    until, count = time.monotonic() + seconds, 0
+    while most is None or count < most:
+        piece = response.raw.read1(1 << 20 if most is None else min(1 << 20, most - count), decode_content=is_unpacked)
+        if not piece:
+            return
+        count += len(piece)
+        yield piece
+        if time.monotonic() > until:
+            raise requests.Timeout(f"not whole within {seconds:g} s")
+
+
 def _now() -> datetime:
     return datetime.now(UTC).replace(tzinfo=None)
+
+
+def _unsigned(request: requests.PreparedRequest) -> requests.PreparedRequest:
+    return request
 
 
 def _is_transport(error: Exception) -> bool:

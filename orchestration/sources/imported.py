@@ -12,6 +12,7 @@ import zlib
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import date, datetime
 from decimal import Decimal, InvalidOperation
+from itertools import chain
 from pathlib import Path
 from typing import TypeVar
 
@@ -23,9 +24,12 @@ from orchestration.sources.body import Body, Parsed, SourceError
 T = TypeVar("T")
 
 UPSTREAM = "import"
-MOST_BYTES = 256 * 2**20
+MOST_BYTES = 16 * 2**20
+"""of a file, unpacked: some 400,000 lines"""
 SHOWN = 20
 """bad lines that a message lists"""
+MOST_PROBLEMS = 1000
+"""a file with more is read no further"""
 UNITS = {"dollars": Decimal(1), "millions": Decimal(10**6), "billions": Decimal(10**9)}
 FIRST_YEAR = 2009
 LEAST_DAY_CAP, MOST_CAP, MOST_FLOW = Decimal(10**6), Decimal(10**14), Decimal(10**12)
@@ -180,17 +184,12 @@ class _Sheet:
     def __init__(self, body: Body, wanted: Mapping[str, Sequence[str]]):
         self._file = body.context["file"]
         self.problems: list[str] = []
-        self._rows, self.header = [], 1
-        reader = csv.reader(io.StringIO(self._text(body.content), newline=""), self._delimiter(body.content))
-        try:
-            self._rows = [(reader.line_num, row) for row in reader if any(cell.strip() for cell in row)]
-        except csv.Error as error:
-            self.say(reader.line_num, f"is no line of a CSV file ({error}): are all quotation marks closed?")
-            self.end()
-        if not self._rows:
+        self.header = 1
+        self._rows = self._read(body.content)
+        self.header, cells = next(self._rows, (1, []))
+        if not cells:
             self.say(1, "the file is empty: it needs a header and lines below it")
             self.end()
-        self.header, cells = self._rows.pop(0)
         names = [re.sub(r"[^a-z0-9]+", "_", cell.strip().lower()).strip("_") for cell in cells]
         self.named: dict[str, str] = {}
         self._at: dict[str, int] = {}
@@ -204,21 +203,31 @@ class _Sheet:
                     self.header,
                     f"{how} for the {what} among {', '.join(map(repr, cells))[:200]}: call one of them {known[0]!r}",
                 )
-        if not self._rows:
+        first = next(self._rows, None)
+        if first is None:
             self.say(self.header, "no line below the header")
-        if self.problems:
-            self.end()
+        self.end()
+        self._rows = chain([first] if first else [], self._rows)
         self._width = len(cells)
 
-    def _text(self, content: bytes) -> str:
+    def _read(self, content: bytes) -> Iterator[tuple[int, list[str]]]:
+        """Number and cells of each line that is not empty."""
         content = self._unpacked(content)
         try:
-            return content.decode("utf-8-sig")
+            content.decode("utf-8")
         except UnicodeDecodeError as error:
             line = content[: error.start].count(b"\n") + 1
             self.say(line, "is not UTF-8: save the file as CSV UTF-8")
             self.end()
-            raise AssertionError from error
+        text = io.TextIOWrapper(io.BytesIO(content), "utf-8-sig", newline="")
+        reader = csv.reader(text, self._delimiter(content))
+        try:
+            for row in reader:
+                if any(cell.strip() for cell in row):
+                    yield reader.line_num, row
+        except csv.Error as error:
+            self.say(reader.line_num, f"is no line of a CSV file ({error}): are all quotation marks closed?")
+            self.end()
 
     def _unpacked(self, content: bytes) -> bytes:
         if content[:2] != b"\x1f\x8b":
@@ -236,7 +245,7 @@ class _Sheet:
         return unpacked
 
     def _delimiter(self, content: bytes) -> type[csv.Dialect]:
-        head = self._unpacked(content).lstrip(b"\xef\xbb\xbf").split(b"\n", 1)[0]
+        head = content.lstrip(b"\xef\xbb\xbf").split(b"\n", 1)[0]
         found = max((b",", b";", b"\t"), key=head.count)
 
         class Form(csv.excel):
@@ -261,6 +270,8 @@ class _Sheet:
 
     def say(self, line: int, problem: str) -> None:
         self.problems.append(f"{self._file} line {line}: {problem}")
+        if len(self.problems) >= MOST_PROBLEMS:
+            self.end()
 
     def end(self) -> None:
         """Raises ImportRefused where anything is wrong."""

@@ -69,7 +69,7 @@ def fetch_symbols(http: Http) -> Iterator[Body]:
     clock = Body("kucoin", "time", told.url, told.status, told.fetched_at, told.content)
     try:
         now = EPOCH + timedelta(milliseconds=_data(clock))
-    except (TypeError, OverflowError) as error:
+    except (TypeError, ValueError, OverflowError) as error:
         raise SourceError(f"{clock.url}: no time in milliseconds ({error!r})", content=clock.content) from None
     answer = http.get(HOST, "/api/v2/symbols", weight=4, wrong=_is_well)
     context = {"server_time": now.isoformat()}

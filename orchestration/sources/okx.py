@@ -36,6 +36,7 @@ REACH = timedelta(days=30)
 # Too many requests, unavailable, timed out, busy: may pass.
 _BUSY = re.compile(rb'"code":\s*"(50011|50001|50004|50013)"')
 _WIDE = Context(prec=60)
+_MOST = Decimal("1e26")
 
 LAYOUT = Layout(
     positions=("symbol", "id", "side", "price", "size", "time"),
@@ -132,7 +133,7 @@ def parse_estimated(body: Body) -> set[str]:
     """Those of spot. Raises SourceError where the body is no such list."""
     told = body.data.get("data") if isinstance(body.data, dict) else None
     spot = told.get("spot") if isinstance(told, dict) else None
-    if not isinstance(spot, list) or not all(isinstance(name, str) for name in spot):
+    if not isinstance(spot, list) or not all(isinstance(name, str) and name.isprintable() for name in spot):
         raise SourceError(f"{body.url}: {str(body.data)[:200]} instead of currencies", content=body.content)
     return {name.upper() for name in spot}
 
@@ -172,7 +173,7 @@ def parse_estimate(body: Body) -> pa.Table:
             sold, bought = Decimal(row[1]), Decimal(row[2])
         except (IndexError, KeyError, TypeError, ValueError, OverflowError, DecimalException):
             continue
-        if not (sold.is_finite() and bought.is_finite() and sold >= 0 and bought >= 0):
+        if not all(side.is_finite() and 0 <= side < _MOST for side in (sold, bought)):
             continue
         if start <= at.date() < end and at + HOUR <= now and not (at - EPOCH) % HOUR:
             hours = days.setdefault(at.date(), {})

@@ -8,7 +8,7 @@ https://bybit-exchange.github.io/docs/v5/market/orderbook. A level is [price, si
 
 from collections.abc import Iterator, Mapping
 from datetime import datetime, timedelta
-from decimal import Context, Decimal, InvalidOperation
+from decimal import Context, Decimal
 
 import pyarrow as pa
 
@@ -25,7 +25,7 @@ BANDS = (1, 2, 5)
 EPOCH = datetime(1970, 1, 1)
 _EXACT = Context(prec=80)
 _UNIT, _LIMIT = Decimal("1e-12"), Decimal("1e26")
-_FOREIGN = (KeyError, IndexError, TypeError, AttributeError, ValueError, OverflowError, InvalidOperation)
+_FOREIGN = (LookupError, TypeError, AttributeError, ValueError, ArithmeticError)
 """What reading a body of another shape raises."""
 
 

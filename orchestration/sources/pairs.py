@@ -13,6 +13,8 @@ def listed(body: Body, pairs: Iterable[tuple[str, str, str, str, bool]]) -> Pars
 
     Raises KeyError, TypeError, AttributeError or ValueError where a cell is not of its kind."""
     rows = list(pairs)
+    if not all(type(text) is str for row in rows for text in row[:4]):
+        raise ValueError("a name or status that is no text")
     columns = {
         "exchange": [body.upstream] * len(rows),
         "symbol": [row[0] for row in rows],

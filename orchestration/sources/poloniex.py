@@ -10,11 +10,11 @@ from urllib.parse import quote
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from orchestration.records import SPOT_SYMBOLS
 from orchestration.sources.body import Body, Parsed, SourceError, Window, distinct
 from orchestration.sources.daily_bars import Page, flows, ms, read_json, unrepeated, utc
 from orchestration.sources.exchange import Exchange, Klines
 from orchestration.sources.http import Host, Http
+from orchestration.sources.pairs import listed
 from orchestration.sources.trades import Reported
 
 # Granted: 200 requests a second for an address, 10 for what lists everything.
@@ -52,21 +52,15 @@ def parse_symbols(body: Body) -> Parsed:
     if not isinstance(body.data, list):
         raise SourceError(f"{body.url}: {str(body.data)[:200]} instead of markets", content=body.content)
     try:
-        markets = distinct(body.data)
-        columns = {
-            "exchange": [body.upstream] * len(markets),
-            "symbol": [m["symbol"] for m in markets],
-            "base_asset": [m["baseCurrencyName"].upper() for m in markets],
-            "quote_asset": [m["quoteCurrencyName"].upper() for m in markets],
-            "status": [m["state"] for m in markets],
-            "is_trading": [m["state"] == "NORMAL" for m in markets],
-            "is_listed": [True] * len(markets),
-            "body_sha256": [body.sha256] * len(markets),
-        }
-        table = pa.table(columns, schema=SPOT_SYMBOLS.schema)
+        return listed(
+            body,
+            (
+                (m["symbol"], m["baseCurrencyName"], m["quoteCurrencyName"], m["state"], m["state"] == "NORMAL")
+                for m in distinct(body.data)
+            ),
+        )
     except (KeyError, TypeError, AttributeError, ValueError) as error:
         raise SourceError(f"{body.url}: no list of markets ({error!r})", content=body.content) from None
-    return Parsed({SPOT_SYMBOLS.table: table})
 
 
 def fetch_flows(http: Http, symbol: str, window: Window, now: datetime) -> Iterator[Body]:

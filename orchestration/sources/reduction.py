@@ -26,6 +26,8 @@ DOLLARS = frozenset(
 AMOUNTS = ("volume_base", "volume_quote", "taker_buy_base", "taker_buy_quote")
 PRICES = ("open_price", "high_price", "low_price", "close_price")
 COLUMNS = ("symbol", "utc_date", "trade_count", *PRICES, *AMOUNTS)
+_FOREIGN = (LookupError, TypeError, ValueError, AttributeError, OverflowError, RecursionError, pa.ArrowException)
+"""What reading a body of another shape raises."""
 SIZED = ("count", "volume_quote", "taker_buy_quote")
 WRITTEN = [*COLUMNS, "sizes", "screens"]
 
@@ -118,24 +120,41 @@ def _parsed(bodies: Sequence[Body], pair_of: Split) -> Parsed:
         try:
             content = body.data
             # Bodies of before trades were screened end with the sizes.
-            if content["columns"] not in (WRITTEN, WRITTEN[:-1]):
+            is_screened = content["columns"] == WRITTEN
+            if not is_screened and content["columns"] != WRITTEN[:-1]:
                 raise ValueError(f"columns {content['columns']}")
-            rows += [[*row, []][: len(WRITTEN)] for row in content["rows"]]
+            if type(content["kind"]) is not str:
+                raise TypeError(f"kind {content['kind']!r}")
+            rows += content["rows"] if is_screened else [[*row, []] for row in content["rows"]]
             cited += [body.sha256] * len(content["rows"])
             kinds += [content["kind"]] * len(content["rows"])
             refused += _refused(body, content)
-        except (KeyError, TypeError, ValueError) as error:
-            raise SourceError(f"{body.url}: not reduced trades ({str(error)[:120]})", content=body.content) from None
+        except _FOREIGN as error:
+            raise _foreign(body, error) from None
+    try:
+        return _tables(bodies[0].upstream, rows, cited, kinds, refused, pair_of)
+    except _FOREIGN as error:
+        raise _foreign(bodies[0], error) from None
+
+
+def _foreign(body: Body, error: Exception) -> SourceError:
+    return SourceError(f"{body.url}: not reduced trades ({str(error)[:120]})", content=body.content)
+
+
+def _tables(
+    upstream: str, rows: list[list], cited: list[str], kinds: list[str], refused: list[Refused], pair_of: Split
+) -> Parsed:
     cells = dict(zip(WRITTEN, zip(*rows, strict=True) if rows else [()] * len(WRITTEN), strict=True))
     exact = {name: amounts(cells[name]) for name in AMOUNTS}
     rates = {name: prices(cells[name]) for name in PRICES}
     bad = {i: f"{name} {why}" for name, read in (exact | rates).items() for i, why in read.bad.items()}
+    bad |= {i: "volume_quote is missing" for i, text in enumerate(cells["volume_quote"]) if text is None}
     for i, why in bad.items():
-        key = f"{bodies[0].upstream} {rows[i][0]} {rows[i][1]}"
+        key = f"{upstream} {rows[i][0]} {rows[i][1]}"
         text = json.dumps(rows[i])
         refused.append(Refused(SPOT_FLOWS.table, key, why, text, cited[i], date.fromisoformat(rows[i][1])))
     common = {
-        "exchange": pa.array([bodies[0].upstream] * len(rows), pa.string()),
+        "exchange": pa.array([upstream] * len(rows), pa.string()),
         "symbol": pa.array(cells["symbol"], pa.string()),
         "utc_date": pa.array([date.fromisoformat(day) for day in cells["utc_date"]], pa.date32()),
         "body_sha256": pa.array(cited, pa.string()),
@@ -160,6 +179,8 @@ def _parsed(bodies: Sequence[Body], pair_of: Split) -> Parsed:
 
 def _refused(body: Body, content: dict) -> list[Refused]:
     scope = body.context["symbol"]
+    if not all(isinstance(text, str) for row in content["refused"] for text in row[:2]):
+        raise TypeError("a refused row is no text")
     found = [
         Refused(
             SPOT_FLOWS.table, f"{body.upstream} {scope} trade", why, text, body.sha256, date.fromisoformat(day or "")

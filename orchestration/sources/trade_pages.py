@@ -95,6 +95,10 @@ def trades(body: Body, rows: Callable[[Any], list], trade: Callable[[Any], Trade
         read = []
         for row in found:
             read.append(trade(row))
+        if read:
+            times = [trade[TIME] for trade in read]
+            _sane(min(times))
+            _sane(max(times))
         return read
     except _UNREADABLE as error:
         message = f"{body.url}: {str(row)[:200]} instead of trades ({str(error)[:120]})"
@@ -116,8 +120,6 @@ def table(body: Body, read: Sequence[Trade]) -> pa.Table:
         for name in ("price", "size"):
             if pc.all(pc.match_substring_regex(found[name], _NUMBER)).as_py() is False:
                 raise ValueError(f"a {name} that is no number")
-        for end in pc.min_max(found["time_us"]).as_py().values() if len(read) else ():
-            _sane(end)
     except _UNREADABLE as error:
         raise SourceError(f"{body.url}: no trades ({str(error)[:160]})", content=body.content) from None
     return found

@@ -106,7 +106,7 @@ def _confirm_empty(http: Http, symbol: str, day: date, body: Body) -> None:
     answer = http.get(HOST, "/v1/candles/days", params)
     try:
         opened = [row["candle_date_time_utc"][:10] for row in json.loads(answer.content)]
-    except (KeyError, TypeError, ValueError, RecursionError) as error:
+    except (LookupError, TypeError, ValueError, AttributeError, OverflowError, RecursionError) as error:
         raise SourceError(f"{answer.url}: no candles ({error!r})", content=answer.content) from None
     if day.isoformat() in opened:
         raise SourceError(f"{body.url}: no trades of {day}, but its candle tells of some; it is asked for again")

@@ -21,7 +21,6 @@ SCHEMA = pa.schema(
         ("episode_number", pa.int64()),
         ("first_date", pa.date32()),
         ("last_date", pa.date32()),
-        ("net_usd", pa.float64()),
         ("mean_imbalance", pa.float64()),
         ("largest_day_share", pa.float64()),
         ("largest_day_date", pa.date32()),
@@ -72,7 +71,6 @@ def _described(days: np.ndarray, net: np.ndarray, volume: np.ndarray) -> dict:
     total, worst = net.sum(), int(net.argmin())
     deviation = net.std()
     return {
-        "net_usd": float(total),
         "mean_imbalance": float(total / volume.sum()) if volume.sum() > 0 else None,
         "largest_day_share": float(net[worst] / total) if total < 0 and net[worst] < 0 else None,
         "largest_day_date": days[worst].item(),

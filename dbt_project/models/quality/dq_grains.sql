@@ -40,8 +40,10 @@
     'regime_sweep': ['definition_id'],
     'run_info': ['run_id'],
     'source_files': ['body_sha256', 'url'],
+    'source_spans': ['dataset', 'upstream', 'series', 'span_number'],
     'survival_curves': ['cohort', 'age_days'],
     'trust_tiers': ['scope', 'quarter_date'],
+    'trace_routes': ['table_name', 'route_number', 'column_name'],
 } -%}
 {% for mart, grain in grains.items() -%}
     select
