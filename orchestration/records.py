@@ -154,6 +154,37 @@ SPOT_TRADE_SIZES = record(
     },
 )
 
+SCREENED = (
+    "sampled_count",
+    *(f"digit_{digit}_count" for digit in range(1, 10)),
+    "round_count",
+    "twin_count",
+    "crossed_twin_count",
+)
+"""counts of SPOT_TRADE_SCREENS, in the order of trade_sums.SCREENS"""
+
+SPOT_TRADE_SCREENS = record(
+    "spot_trade_screens",
+    "One row per exchange, symbol and UTC day read from trades. Counts that screens for wash trades are made of, over "
+    "an equally spaced sample of them.",
+    grain="exchange symbol utc_date",
+    scope="exchange symbol",
+    date="utc_date",
+    columns={
+        "exchange": text("key of the exchange"),
+        "symbol": text("as the exchange spells it"),
+        "utc_date": day("UTC day"),
+        "sampled_count": count("trades of the sample"),
+        **{
+            f"digit_{digit}_count": count(f"of them with {digit} as the first digit of the size")
+            for digit in range(1, 10)
+        },
+        "round_count": count("of them with a size of 1, 2 or 5 and zeros, in base asset"),
+        "twin_count": count("of them that the next trade repeats: same price, same size but for 1 %"),
+        "crossed_twin_count": count("of these, those that takers of the other side repeat"),
+    },
+)
+
 ARCHIVE_FLOWS = record(
     "archive_flows",
     "One row per exchange, symbol, UTC day and kind of file. What the files of an exchange say of days whose flows "

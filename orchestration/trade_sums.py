@@ -5,7 +5,7 @@ cell, and their sums are sums of 64-bit integers. Where a number, or price times
 summed in 128 bits, and where these do not hold it, in Python's integers. Nothing is rounded.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import date, timedelta
 from decimal import Context, Decimal, Inexact
@@ -21,10 +21,16 @@ if TYPE_CHECKING:
 
 SIZES = (1_000, 10_000, 100_000)
 """bounds of the size buckets, in units of the quote asset; a bound belongs to the bucket above it"""
+SCREENS = ("sampled", *(f"digit_{digit}" for digit in range(1, 10)), "round", "twin", "crossed_twin")
+"""counts of sampled trades: all of them; those whose size has this first digit; whose size is 1, 2 or 5 and zeros; that
+the next trade of the file repeats at the same price and the same size but for 1 %; those of them with the other side"""
+_MOST_SAMPLED = 8_192
+"""about as many of a block are looked at: screens tell shares, and reading must not wait for them"""
 _MOST_INT64, _MOST_INT128 = 2**63 - 1, 1.6e38
 # Sums of products of two numbers of 38 digits, on either side of the point, of more trades than there will be.
 WIDE = Context(prec=200, traps=[Inexact])
 ZERO = Decimal(0)
+_TENS = 10 ** np.arange(19, dtype=np.int64)
 # Kinds of trades that are summed, each with count, base and quote: all, bought by takers, and both again per bound.
 _ALL, _BUYS, _SIZED = 0, 1, 2
 _KINDS = 2 + 2 * len(SIZES)
@@ -49,7 +55,8 @@ class DaySum:
     """Trades of one symbol on one UTC day. `first` and `last`: (time in µs, id, price) in the order of time; where
     trades have no ids, their number in the file stands for it.
 
-    `sized[i]`: those of SIZES[i] and more, both sides; `sized_buys[i]`: bought by takers."""
+    `sized[i]`: those of SIZES[i] and more, both sides; `sized_buys[i]`: bought by takers. `screens`: see SCREENS;
+    a sample, which is another one where blocks end elsewhere."""
 
     all: Amounts = field(default_factory=Amounts)
     buys: Amounts = field(default_factory=Amounts)
@@ -59,6 +66,7 @@ class DaySum:
     last: tuple[int, int, Decimal] | None = None
     sized: list[Amounts] = field(default_factory=lambda: [Amounts() for _ in SIZES])
     sized_buys: list[Amounts] = field(default_factory=lambda: [Amounts() for _ in SIZES])
+    screens: list[int] = field(default_factory=lambda: [0] * len(SCREENS), compare=False)
 
     def merge(self, other: "DaySum") -> None:
         """Adds the trades of another part of the same day."""
@@ -68,6 +76,7 @@ class DaySum:
         self.high = max((p for p in (self.high, other.high) if p is not None), default=None)
         self.first = min((t for t in (self.first, other.first) if t is not None), default=None, key=_moment)
         self.last = max((t for t in (self.last, other.last) if t is not None), default=None, key=_moment)
+        self.screens = [a + b for a, b in zip(self.screens, other.screens, strict=True)]
 
     def _amounts(self) -> Iterator[Amounts]:
         yield from (self.all, self.buys, *self.sized, *self.sized_buys)
@@ -89,7 +98,8 @@ def merged(parts: list[Sums]) -> Sums:
 class _Part:
     """Some trades of one symbol and day, in whole units of 10^-price_scale and 10^-size_scale, amounts of both.
 
-    `totals`: count, base and quote of each kind; `first` and `last` as in DaySum, with prices in units."""
+    `totals`: count, base and quote of each kind; `first` and `last` as in DaySum, with prices in units; `screens`: see
+    SCREENS, none of what is longer than 64 bits."""
 
     price_scale: int
     size_scale: int
@@ -98,6 +108,7 @@ class _Part:
     high: int
     first: tuple[int, int, int]
     last: tuple[int, int, int]
+    screens: Sequence[int] = (0,) * len(SCREENS)
 
     def rescaled(self, price_scale: int, size_scale: int) -> "_Part":
         """The same with at least these scales."""
@@ -114,6 +125,7 @@ class _Part:
             self.high * price,
             (*self.first[:2], self.first[2] * price),
             (*self.last[:2], self.last[2] * price),
+            self.screens,
         )
 
     def plus(self, other: "_Part") -> "_Part":
@@ -127,6 +139,7 @@ class _Part:
             max(mine.high, other.high),
             min(mine.first, other.first, key=_moment),
             max(mine.last, other.last, key=_moment),
+            [a + b for a, b in zip(mine.screens, other.screens, strict=True)],
         )
 
     def day_sum(self) -> DaySum:
@@ -138,7 +151,8 @@ class _Part:
         low, high = _decimal(self.low, self.price_scale), _decimal(self.high, self.price_scale)
         first, last = ((*end[:2], _decimal(end[2], self.price_scale)) for end in (self.first, self.last))
         sized = amounts[_SIZED : _SIZED + len(SIZES)]
-        return DaySum(amounts[_ALL], amounts[_BUYS], low, high, first, last, sized, amounts[_SIZED + len(SIZES) :])
+        sized_buys = amounts[_SIZED + len(SIZES) :]
+        return DaySum(amounts[_ALL], amounts[_BUYS], low, high, first, last, sized, sized_buys, list(self.screens))
 
 
 class Summer:
@@ -306,7 +320,26 @@ class _Numbers:
             np.maximum.reduceat(self.price, starts).tolist(),
             self._ends(np.minimum, time, ids),
             self._ends(np.maximum, time, ids),
+            self._screens(buys),
         )
+
+    def _screens(self, buys: np.ndarray) -> list[list[int]]:
+        """SCREENS of each group, over one row of every `step` of the block. Which one of them it is varies: who trades
+        to and fro would show one side alone where they are equally spaced."""
+        count, row_count, numbers = len(self.groups.starts), len(self.size), self.groups.numbers
+        step = row_count // _MOST_SAMPLED + 1
+        rows = np.arange(0, row_count - step + 1, step)
+        rows += rows * 2_654_435_761 // 65_536 % step
+        size, group, after = self.size[rows], numbers[rows], np.minimum(rows + 1, row_count - 1)
+        power = _TENS[np.searchsorted(_TENS, size, "right") - 1]
+        digit = size // power
+        is_round = (digit * power == size) & ((digit == 1) | (digit == 2) | (digit == 5))
+        is_twin = (after != rows) & (numbers[after] == group) & (self.price[after] == self.price[rows])
+        is_twin &= np.abs(self.size[after] - size) <= size // 100
+        is_crossed = is_twin & (buys[after] != buys[rows])
+        digits = np.bincount(group * 10 + digit, minlength=count * 10).reshape(count, 10)[:, 1:]
+        others = (np.bincount(group[flags], minlength=count) for flags in (is_round, is_twin, is_crossed))
+        return np.column_stack([np.bincount(group, minlength=count), digits, *others]).tolist()
 
     @property
     def amount_scales(self) -> list[int]:

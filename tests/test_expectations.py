@@ -24,7 +24,7 @@ from orchestration.expectations.registry import SUITES
 from orchestration.expectations.report import Failure, Report
 from orchestration.expectations.suite import CRITICAL, WARNING, Suite
 from orchestration.expectations.validator import Validator, ValidatorError
-from orchestration.records import RECORDS
+from orchestration.records import RECORDS, SCREENED
 
 WINDOW = (date(2025, 6, 1), date(2025, 7, 1))
 DAY = date(2025, 6, 14)
@@ -69,6 +69,13 @@ VALID: dict[str, dict[str, Any]] = {
             for bucket in BUCKETS
             for measure, value in (("count", 3), ("volume_quote", D("31.5")), ("taker_buy_quote", D("10.5")))
         },
+    },
+    "raw_spot_trade_screens": {
+        "exchange": "okx",
+        "symbol": "X{}-USDT",
+        "utc_date": DAY,
+        **dict.fromkeys(SCREENED, 2),
+        "sampled_count": 18,
     },
     "raw_archive_flows": {
         "exchange": "binance",
@@ -382,6 +389,23 @@ BROKEN: dict[str, list[tuple[dict[str, Any], set[str]]]] = {
         *(({f"{bucket}_count": -1}, {f"{bucket}_count"}) for bucket in BUCKETS),
         *(({f"{bucket}_taker_buy_quote": D("-1")}, {f"{bucket}_taker_buy_quote"}) for bucket in BUCKETS),
         *(({f"{bucket}_taker_buy_quote": D("40")}, {f"is_{bucket}_within_volume"}) for bucket in BUCKETS),
+        ({"body_sha256": "x"}, {"body_sha256"}),
+    ],
+    "raw_spot_trade_screens": [
+        ({"exchange": "OKX"}, {"exchange"}),
+        ({"symbol": "a/../b"}, {"symbol"}),
+        ({"utc_date": date(2025, 7, 1)}, {"utc_date"}),
+        ({"utc_date": date(1970, 1, 1)}, {"utc_date"}),
+        *(({name: -1}, {name}) for name in SCREENED if name.startswith("digit") or name.startswith("crossed")),
+        (
+            {"sampled_count": -1},
+            {"sampled_count", "is_round_count_within_sampled_count", "is_twin_count_within_sampled_count"},
+        ),
+        ({"round_count": -1}, {"round_count"}),
+        ({"round_count": 19}, {"is_round_count_within_sampled_count"}),
+        ({"twin_count": -1}, {"twin_count", "is_crossed_twin_count_within_twin_count"}),
+        ({"twin_count": 19}, {"is_twin_count_within_sampled_count"}),
+        ({"crossed_twin_count": 3}, {"is_crossed_twin_count_within_twin_count"}),
         ({"body_sha256": "x"}, {"body_sha256"}),
     ],
     "raw_taker_estimates": [

@@ -200,7 +200,9 @@ def test_it_is_an_asset_with_its_checks(ran: Ran):
         events = [entry.dagster_event for entry in instance.all_logs(run_id)]
     made = [e for e in events if e and e.is_step_materialization and e.asset_key == key]
     assert len(made) == 1
-    assert made[0].step_materialization_data.materialization.metadata["rows_received"].value == 62, "flows and sizes"
+    assert made[0].step_materialization_data.materialization.metadata["rows_received"].value == 93, (
+        "flows, sizes, screens"
+    )
     judged = {
         e.asset_check_evaluation_data.check_name: e.asset_check_evaluation_data
         for e in events

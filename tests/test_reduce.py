@@ -28,7 +28,7 @@ from orchestration import trade_text
 from orchestration.reduce import Reduced, Task, reduce_file
 from orchestration.sources.body import SourceError
 from orchestration.sources.trades import Layout, Side
-from orchestration.trade_sums import Amounts, DaySum, Sums, merged
+from orchestration.trade_sums import SCREENS, Amounts, DaySum, Sums, merged
 
 TAKER = Side(("buy",), ("sell",), "taker", "this test")
 COLUMNS = {"id": "id", "timestamp": "time", "price": "price", "volume": "size", "side": "side"}
@@ -66,6 +66,27 @@ def test_three_trades_by_hand(tmp_path: Path):
     assert (day.first[2], day.last[2]) == (Decimal("100.5"), Decimal("101.25"))
     # 101.25 x 20 = 2,025 is the only one of 1,000 and more.
     assert [(s.count, s.quote) for s in day.sized] == [(1, Decimal("2025")), (0, 0), (0, 0)]
+
+
+def test_counts_of_screens_by_hand(tmp_path: Path):
+    """Sizes 2, 2.01 and 0.5 begin with 2, 2 and 5; 2 and 0.5 are round. The second repeats the first from the other
+    side, the fourth the third from the same; the fifth is another price."""
+    rows = [
+        f"1,{NOON_MS},100,2,buy",
+        f"2,{NOON_MS + 1},100,2.01,sell",
+        f"3,{NOON_MS + 2},101,0.5,sell",
+        f"4,{NOON_MS + 3},101,0.5,sell",
+        f"5,{NOON_MS + 4},102,0.5,buy",
+    ]
+    counts = dict(zip(SCREENS, only_day(reduced(tmp_path, HEADER + "\n".join(rows) + "\n")).screens, strict=True))
+    assert {name: count for name, count in counts.items() if count} == {
+        "sampled": 5,
+        "digit_2": 2,
+        "digit_5": 3,
+        "round": 4,
+        "twin": 2,
+        "crossed_twin": 1,
+    }
 
 
 @pytest.mark.parametrize("packed", ["plain", "gzip", "zip", "two gzips", "crlf", "no header", "no last line end"])

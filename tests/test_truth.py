@@ -47,6 +47,13 @@ KEYS = {
 # They tell where a row was read from, which the generator cannot know; statistics are tested on the recorded market.
 UNKNOWN = {
     "daily_symbol_flows": {"source_kind", "body_sha256"},
+    "daily_altcoin_flow": {
+        "band_range_low_usd",
+        "band_range_high_usd",
+        "band_missing_volume_usd",
+        "band_exchange_count",
+        "band_reason",
+    },
     "daily_control_flow": {
         "mean_excess_imbalance_ratio",
         "mean_excess_t_ratio",
@@ -92,6 +99,8 @@ VERIFIED_ELSEWHERE = {
     "daily_order_book_depth",
     "daily_spot_vs_perpetual",
     "etf_flows_daily",
+    "exchange_volume_coverage",
+    "trust_tiers",
     "macro_correlations",
 }
 

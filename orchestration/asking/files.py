@@ -275,6 +275,7 @@ def row_of(symbol: str, day: date, total: DaySum) -> Row:
         (total.first[2], total.high, total.low, total.last[2]),
         (total.all.base, total.all.quote, total.buys.base, total.buys.quote),
         sized,
+        total.screens,
     )
 
 

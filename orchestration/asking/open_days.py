@@ -68,6 +68,7 @@ def _written(day: OpenDay) -> dict:
             "buys": _amounts(total.buys),
             "sized": [_amounts(each) for each in total.sized],
             "sized_buys": [_amounts(each) for each in total.sized_buys],
+            "screens": total.screens,
             "low": str(total.low),
             "high": str(total.high),
             "first": [*total.first[:2], str(total.first[2])] if total.first else None,
@@ -91,6 +92,8 @@ def _read(kept: dict) -> OpenDay:
         _read_end(total["last"]),
         [_read_amounts(each) for each in total["sized"]],
         [_read_amounts(each) for each in total["sized_buys"]],
+        # A file of before trades were screened has none.
+        total.get("screens", DaySum().screens),
     )
     return OpenDay(datetime.fromisoformat(kept["until"]), day, [(i, at) for i, at in kept["ids"]], kept["files"])
 

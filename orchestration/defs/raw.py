@@ -116,7 +116,7 @@ def _exchange_asset(exchange: str, months: dg.PartitionsDefinition) -> dg.Assets
 def _flow_tables(exchanges: Sequence[str]) -> dg.AssetsDefinition:
     """The tables that all exchanges fill: what dbt reads."""
     deps = [*map(exchange_key, exchanges), dg.AssetKey(["raw", "spot_symbols"])]
-    tables = ("spot_flows", "spot_trade_sizes")
+    tables = ("spot_flows", "spot_trade_sizes", "spot_trade_screens")
 
     @dg.multi_asset(
         name="raw_spot_flows",

@@ -99,7 +99,7 @@ def run_resource(
             tables |= {"spot_flows"}
         elif chosen:
             # What gathers the flows of all exchanges asks nobody; listings and estimates are asked of all.
-            tables -= {"spot_flows", "spot_trade_sizes"}
+            tables -= {"spot_flows", "spot_trade_sizes", "spot_trade_screens"}
         try:
             with open_run(
                 settings,

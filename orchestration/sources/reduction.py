@@ -11,8 +11,9 @@ from datetime import date, datetime
 from decimal import Decimal
 
 import pyarrow as pa
+import pyarrow.compute as pc
 
-from orchestration.records import SPOT_FLOWS, SPOT_TRADE_SIZES
+from orchestration.records import SCREENED, SPOT_FLOWS, SPOT_TRADE_SCREENS, SPOT_TRADE_SIZES
 from orchestration.sources.body import Body, Parsed, Refused, SourceError, Window
 from orchestration.sources.exact import amounts, prices
 
@@ -28,6 +29,7 @@ COLUMNS = ("symbol", "utc_date", "trade_count", *PRICES, *AMOUNTS)
 _FOREIGN = (LookupError, TypeError, ValueError, AttributeError, OverflowError, RecursionError, pa.ArrowException)
 """What reading a body of another shape raises."""
 SIZED = ("count", "volume_quote", "taker_buy_quote")
+WRITTEN = [*COLUMNS, "sizes", "screens"]
 
 
 @dataclass(frozen=True)
@@ -42,7 +44,8 @@ class Origin:
 
 @dataclass(frozen=True)
 class Row:
-    """One symbol and day: plain decimal text; `sized` has count, quote and taker-bought quote of each size bucket."""
+    """One symbol and day: plain decimal text; `sized` has count, quote and taker-bought quote of each size bucket,
+    `screens` the counts of records.SCREENED; empty where trades were not screened."""
 
     symbol: str
     day: date
@@ -50,6 +53,7 @@ class Row:
     prices: tuple[Decimal, Decimal, Decimal, Decimal]
     amounts: tuple[Decimal, Decimal, Decimal, Decimal]
     sized: Sequence[tuple[int, Decimal, Decimal]]
+    screens: Sequence[int] = ()
 
 
 def reduction(
@@ -69,7 +73,7 @@ def reduction(
     the same bytes."""
     content = {
         "kind": kind,
-        "columns": [*COLUMNS, "sizes"],
+        "columns": WRITTEN,
         "rows": [_written(row) for row in sorted(rows, key=lambda row: (row.symbol, row.day))],
         "repeated_count": repeated_count,
         "refused_count": refused_count,
@@ -95,7 +99,7 @@ def origins(context: Mapping[str, str]) -> list[Origin]:
 def _written(row: Row) -> list:
     plain = [f"{value:f}" for value in (*row.prices, *row.amounts)]
     sizes = [[count, f"{quote:f}", f"{bought:f}"] for count, quote, bought in row.sized]
-    return [row.symbol, row.day.isoformat(), row.count, *plain, sizes]
+    return [row.symbol, row.day.isoformat(), row.count, *plain, sizes, list(row.screens)]
 
 
 def parser(pair_of: Split) -> Callable[..., Parsed]:
@@ -115,11 +119,13 @@ def _parsed(bodies: Sequence[Body], pair_of: Split) -> Parsed:
     for body in bodies:
         try:
             content = body.data
-            if content["columns"] != [*COLUMNS, "sizes"]:
+            # Bodies of before trades were screened end with the sizes.
+            is_screened = content["columns"] == WRITTEN
+            if not is_screened and content["columns"] != WRITTEN[:-1]:
                 raise ValueError(f"columns {content['columns']}")
             if type(content["kind"]) is not str:
                 raise TypeError(f"kind {content['kind']!r}")
-            rows += content["rows"]
+            rows += content["rows"] if is_screened else [[*row, []] for row in content["rows"]]
             cited += [body.sha256] * len(content["rows"])
             kinds += [content["kind"]] * len(content["rows"])
             refused += _refused(body, content)
@@ -138,7 +144,7 @@ def _foreign(body: Body, error: Exception) -> SourceError:
 def _tables(
     upstream: str, rows: list[list], cited: list[str], kinds: list[str], refused: list[Refused], pair_of: Split
 ) -> Parsed:
-    cells = dict(zip((*COLUMNS, "sizes"), zip(*rows, strict=True) if rows else [()] * (len(COLUMNS) + 1), strict=True))
+    cells = dict(zip(WRITTEN, zip(*rows, strict=True) if rows else [()] * len(WRITTEN), strict=True))
     exact = {name: amounts(cells[name]) for name in AMOUNTS}
     rates = {name: prices(cells[name]) for name in PRICES}
     bad = {i: f"{name} {why}" for name, read in (exact | rates).items() for i, why in read.bad.items()}
@@ -166,6 +172,7 @@ def _tables(
     tables = {
         SPOT_FLOWS.table: table.filter(keep),
         SPOT_TRADE_SIZES.table: _sizes(common, cells["sizes"], pair_of).filter(keep),
+        SPOT_TRADE_SCREENS.table: _screens(common, cells["screens"], keep),
     }
     return Parsed(tables, sum(amount.rounded_count for amount in exact.values()), refused)
 
@@ -200,3 +207,12 @@ def _sizes(common: Mapping[str, pa.Array], sizes: Sequence[list], pair_of: Split
             kind = pa.array(cells, pa.int64()) if measure == "count" else amounts(pa.array(cells, pa.string())).values
             columns[f"{name}_{measure}"] = kind
     return pa.table({name: columns[name] for name in SPOT_TRADE_SIZES.schema.names}, schema=SPOT_TRADE_SIZES.schema)
+
+
+def _screens(common: Mapping[str, pa.Array], screens: Sequence[list[int]], keep: pa.Array) -> pa.Table:
+    """No row of a day that was not screened."""
+    counts = zip(*(row or [0] * len(SCREENED) for row in screens), strict=True) if screens else [[]] * len(SCREENED)
+    columns = dict(common)
+    columns |= {name: pa.array(list(each), pa.int64()) for name, each in zip(SCREENED, counts, strict=True)}
+    table = pa.table({name: columns[name] for name in SPOT_TRADE_SCREENS.schema.names}, SPOT_TRADE_SCREENS.schema)
+    return table.filter(pc.and_(keep, pc.greater(table[SCREENED[0]], 0)))

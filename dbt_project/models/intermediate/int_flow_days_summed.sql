@@ -19,6 +19,7 @@ select
     symbol_days.is_trusted,
     sum(flows.net_taker_usd) as net_taker_usd,
     sum(flows.volume_usd) filter (where flows.net_taker_usd is not null) as volume_usd,
+    sum(flows.volume_usd) as reported_volume_usd,
     count(flows.net_taker_usd) as symbol_count,
     cast(sum(flows.trade_count) filter (where flows.volume_usd is not null) as bigint) as trade_count,
     sum(flows.volume_usd) filter (where flows.trade_count is not null) as counted_volume_usd,

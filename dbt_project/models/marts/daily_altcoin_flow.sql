@@ -4,6 +4,8 @@ ranks as (select * from {{ ref('int_flow_windows_ranked') }}),
 
 streaks as (select * from {{ ref('int_flow_streaks_counted') }}),
 
+bands as (select * from {{ ref('int_coverage_bands_estimated') }}),
+
 compared as (
     select
         altcoins.*,
@@ -51,8 +53,8 @@ select
     flows.is_window_complete,
     case when flows.is_window_valid then flows.window_net_taker_usd end as cumulative_net_taker_usd,
     flows.excess_imbalance_ratio,
-    cast(null as decimal(38, 8)) as band_low_usd,
-    cast(null as decimal(38, 8)) as band_high_usd,
+    bands.band_low_usd,
+    bands.band_high_usd,
     flows.symbol_count / nullif(flows.expected_count, 0) as coverage_ratio,
     flows.symbol_count,
     flows.exchange_count,
@@ -62,7 +64,12 @@ select
     case when flows.is_window_valid then streaks.negative_streak_days end as negative_streak_days,
     case when flows.is_window_valid then streaks.negative_week_streak_count end as negative_week_streak_count,
     case when flows.is_window_valid then streaks.negative_month_streak_count end as negative_month_streak_count,
-    case when flows.is_window_valid then flows.negative_window_streak_days end as negative_window_streak_days
+    case when flows.is_window_valid then flows.negative_window_streak_days end as negative_window_streak_days,
+    bands.band_range_low_usd,
+    bands.band_range_high_usd,
+    bands.band_missing_volume_usd,
+    bands.band_exchange_count,
+    case when flows.panel = 'fixed' then 'not estimated for a fixed panel' else bands.band_reason end as band_reason
 from window_streaks as flows
 inner join streaks
     on
@@ -72,3 +79,4 @@ inner join streaks
         and flows.panel = streaks.panel
         and flows.utc_date = streaks.utc_date
 left join ranks on flows.definition_id = ranks.definition_id and flows.utc_date = ranks.utc_date
+left join bands on flows.definition_id = bands.definition_id and flows.utc_date = bands.utc_date

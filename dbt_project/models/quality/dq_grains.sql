@@ -33,6 +33,7 @@
     'flow_episodes': ['flow_group', 'detector_id', 'episode_number'],
     'flow_null_tests': ['statistic', 'definition_id', 'null_hypothesis', 'block_days'],
     'market_statistics': ['statistic', 'scope'],
+    'exchange_volume_coverage': ['exchange'],
     'etf_flows_daily': ['utc_date'],
     'macro_correlations': ['flow_group', 'series_id', 'lag_days'],
     'published_headlines': ['run_id', 'definition_id', 'utc_date'],
@@ -43,6 +44,7 @@
     'source_files': ['body_sha256', 'url'],
     'source_spans': ['dataset', 'upstream', 'series', 'span_number'],
     'survival_curves': ['cohort', 'age_days'],
+    'trust_tiers': ['scope', 'quarter_date'],
     'trace_routes': ['table_name', 'route_number', 'column_name'],
 } -%}
 {% for mart, grain in grains.items() -%}

@@ -141,11 +141,8 @@ where definition_id = '{HEADLINE}' and null_hypothesis = 'zero_mean' and block_d
 
 
 def section(snapshot: Snapshot) -> Section:
-    bands = ("cumulative_low_usd", "cumulative_high_usd")
-    has_band = all(snapshot.has("daily_altcoin_flow", name) for name in bands)
-    low, high = bands if has_band else ("band_low_usd", "band_high_usd")
     band = f"""
-select utc_date, cumulative_net_taker_usd as net_usd, {low} as low_usd, {high} as high_usd, exchange_count
+select utc_date, cumulative_net_taker_usd as net_usd, band_low_usd as low_usd, band_high_usd as high_usd, exchange_count
 from daily_altcoin_flow
 where definition_id = '{HEADLINE}' and cumulative_net_taker_usd is not null
 order by utc_date desc limit 1
@@ -159,10 +156,15 @@ order by utc_date desc limit 1
 
     def band_text(row: Row) -> str:
         if has_ends(row):
-            return "with the exchanges that are not covered, at 95 %"
+            return "with the volume that exchanges report and that is not covered, at 95 %"
         return "it takes three exchanges and what the others report; here {exchange_count:exchanges}"
 
-    drawn_band = f",\n    flows.{low} as low_usd,\n    flows.{high} as high_usd" if has_band else ""
+    # A band that is nowhere is neither asked for by every day nor drawn.
+    known, _ = snapshot.row(
+        f"select count(band_low_usd) as n from daily_altcoin_flow where definition_id = '{HEADLINE}'"
+    )
+    has_band = bool(known.get("n"))
+    drawn_band = ",\n    flows.band_low_usd as low_usd,\n    flows.band_high_usd as high_usd" if has_band else ""
     drawn = f"""
 select
     flows.utc_date,
