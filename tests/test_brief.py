@@ -207,8 +207,8 @@ def test_a_day_that_cannot_be_quoted_says_so_beside_the_last_that_can_and_its_ba
         _mirror(con, except_for={"daily_altcoin_flow"})
         con.execute(
             "CREATE VIEW daily_altcoin_flow AS SELECT * REPLACE (CASE WHEN utc_date <= DATE '2025-06-05' THEN "
-            "cumulative_net_taker_usd END AS cumulative_net_taker_usd), cumulative_net_taker_usd - 5e9 AS "
-            "cumulative_low_usd, cumulative_net_taker_usd + 5e9 AS cumulative_high_usd FROM pub.daily_altcoin_flow"
+            "cumulative_net_taker_usd END AS cumulative_net_taker_usd, cumulative_net_taker_usd - 5e9 AS band_low_usd, "
+            "cumulative_net_taker_usd + 5e9 AS band_high_usd) FROM pub.daily_altcoin_flow"
         )
         _, tree = render(con)
     said = text_of(by_id(tree, "claim-headline"))

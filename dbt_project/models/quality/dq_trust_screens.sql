@@ -1,5 +1,8 @@
--- Flags, no deletions. All rows of exchanges; of symbols those that are flagged.
-with screens as (select * from {{ ref('int_trust_screens_measured') }}),
+-- Flags, no deletions. All rows of exchanges; of symbols those that are flagged. Polarity (R10) is another check.
+with screens as (
+    select * from {{ ref('int_trust_screens_measured') }}
+    where check_id != 'R10'
+),
 
 exchanges as (
     select
@@ -14,7 +17,7 @@ exchanges as (
 screened_exchanges as (
     select distinct exchange
     from screens
-    where check_id != 'R10' and symbol is null
+    where symbol is null
 ),
 
 unmeasurable(check_id, is_of_trades, why) as (
@@ -37,7 +40,6 @@ select
     case when is_flagged then net_taker_usd else 0 end as impact_usd,
     case
         when not is_flagged then null
-        when check_id = 'R10' then 'takers seem to buy where the price falls: sides may be labelled the wrong way round'
         when check_id = 'R13' then 'first digits of trade sizes are further from Benford''s law than .015 on average'
         when check_id = 'R14' then 'trades of 1, 2 or 5 and zeros are more than 15 %'
         else 'trades are repeated at once from the other side more often than with permuted flags'
