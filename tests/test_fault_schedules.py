@@ -263,9 +263,9 @@ def schedules(count: int):
     )
 
 
-@schedules(4)
+@schedules(2)
 @given(SCHEDULES)
-def test_four_schedules(url, validator, clean, tmp_path_factory, schedule) -> None:
+def test_two_schedules(url, validator, clean, tmp_path_factory, schedule) -> None:
     rules, seed = schedule
     check_schedule(rules, seed, url, validator, clean, tmp_path_factory.mktemp("data"))
 

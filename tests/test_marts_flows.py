@@ -174,6 +174,7 @@ def test_all_definitions_have_every_day_of_theirs(ask: Ask):
         assert count == (last - first).days + 1
 
 
+@pytest.mark.chaos
 def test_only_covered_windows_are_valid(ask: Ask, ask_all: Ask):
     sql = (
         "SELECT min(utc_date), max(utc_date), count(*), "

@@ -480,7 +480,8 @@ def test_recovering_months_anew(warehouse: Path, bars: dict[str, pd.DataFrame], 
 def test_dominance_against_flow_anew(warehouse: Path, bars: dict[str, pd.DataFrame], altcoins: dict[str, pd.DataFrame]):
     """From the mart of dominance and the recorded bars; windows of 2020 and early 2021 hold a few pairs in euros, which
     the bars have not, so that correlations agree to two digits only."""
-    shares = read(warehouse, "FROM marts.daily_dominance WHERE definition_id = 'spot_volume'").set_index("utc_date")
+    query = "FROM marts.daily_dominance WHERE definition_id = 'spot_volume' ORDER BY utc_date"
+    shares = read(warehouse, query).set_index("utc_date")
     steps = shares["covered_btc_share_ratio"].diff()[~shares["is_coin_set_changed"].fillna(True).astype(bool)]
     last = pd.Timestamp(recorded.LAST_DATE)
     pairs = []

@@ -46,6 +46,7 @@ KEYS = {
 }
 # They tell where a row was read from, which the generator cannot know; statistics are tested on the recorded market.
 UNKNOWN = {
+    "coverage_daily": {"unknown_count"},
     "daily_symbol_flows": {"source_kind", "body_sha256"},
     "daily_altcoin_flow": {
         "band_range_low_usd",
@@ -64,6 +65,8 @@ UNKNOWN = {
 }
 # What the generator has no part in: what the run did, and what stood published.
 NO_FIGURES = {"run_info", "source_files", "source_spans", "trace_routes", "published_headlines", "alerts"}
+# What checks found and what was restated: tests/test_quality.py.
+NO_FIGURES |= {"data_quality_results", "revisions"}
 # By tests on the recorded market; daily_taker_estimates, empty where Binance is asked alone, by its own.
 # test_taker_estimates.py.
 VERIFIED_ELSEWHERE = {

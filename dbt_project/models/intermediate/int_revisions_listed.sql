@@ -12,6 +12,11 @@
         ~ 'from_1k_volume_quote from_1k_taker_buy_quote from_10k_count from_10k_volume_quote '
         ~ 'from_10k_taker_buy_quote from_100k_count from_100k_volume_quote from_100k_taker_buy_quote',
     ],
+    'spot_trade_screens': [
+        'exchange symbol utc_date',
+        'sampled_count digit_1_count digit_2_count digit_3_count digit_4_count digit_5_count digit_6_count '
+        ~ 'digit_7_count digit_8_count digit_9_count round_count twin_count crossed_twin_count',
+    ],
     'archive_flows': [
         'exchange symbol utc_date file_grain',
         'open_price high_price low_price close_price volume_base volume_quote taker_buy_base '

@@ -22,9 +22,9 @@ screened_exchanges as (
 
 unmeasurable(check_id, is_of_trades, why) as (
     values
-    ('R13', true, 'read from bars: the sizes of single trades are not known'),
-    ('R14', true, 'read from bars: the sizes of single trades are not known'),
-    ('R16', true, 'read from bars: the order and the sides of single trades are not known'),
+    ('R13', true, 'not measurable, read from bars: the sizes of single trades are not known'),
+    ('R14', true, 'not measurable, read from bars: the sizes of single trades are not known'),
+    ('R16', true, 'not measurable, read from bars: the order and the sides of single trades are not known'),
     ('R15', false, 'not measurable: of sizes four buckets are kept, which do not tell clean from washed'),
     ('R17', false, 'not measurable: hours of the day are not kept')
 )
@@ -39,7 +39,7 @@ select
     'flag' as severity,
     case when is_flagged then net_taker_usd else 0 end as impact_usd,
     case
-        when not is_flagged then null
+        when not is_flagged then 'not above what exchanges without washed trades show'
         when check_id = 'R13' then 'first digits of trade sizes are further from Benford''s law than .015 on average'
         when check_id = 'R14' then 'trades of 1, 2 or 5 and zeros are more than 15 %'
         else 'trades are repeated at once from the other side more often than with permuted flags'
@@ -58,7 +58,7 @@ select
     cast(null as decimal(38, 8)) as impact_usd,
     case
         when unmeasurable.is_of_trades and exchanges.is_from_trades
-            then 'too few trades, or read before they were screened'
+            then 'not measurable: too few trades, or read before they were screened'
         else unmeasurable.why
     end as reason
 from exchanges
