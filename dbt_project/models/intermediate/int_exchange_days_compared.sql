@@ -3,7 +3,9 @@
 with flows as (
     select
         *,
-        close_price * quote_price_usd as close_price_usd
+        close_price * quote_price_usd as close_price_usd,
+        -- Equal volumes are told apart by their names, in a number: pairs of values are slow to compare.
+        cast(volume_usd * 100000000 as hugeint) * 4096 + cast(hash(symbol) % 4096 as hugeint) as depth
     from {{ ref('int_spot_flows_converted') }}
     where
         flow_group in ('ALT', 'BTC', 'ETH')
@@ -18,7 +20,7 @@ assets as (
         base_asset,
         utc_date,
         sum(volume_usd) as volume_usd,
-        arg_max(close_price_usd, (volume_usd, symbol)) as close_price_usd
+        arg_max(close_price_usd, depth) as close_price_usd
     from flows
     where close_price_usd > 0 and volume_usd > 0
     group by exchange, base_asset, utc_date

@@ -7,54 +7,17 @@
     'R14': ['round_ratio', 0.15, 'sampled_count >= 200'],
     'R16': ['crossed_ratio', 'permuted_ratio', 'twin_count >= 30'],
 } -%}
-with flows as (
-    select
-        exchange,
-        symbol,
-        utc_date,
-        base_asset,
-        flow_group,
-        net_taker_usd,
-        cast(net_taker_usd as double) / nullif(cast(volume_usd as double), 0) as imbalance_ratio,
-        ln(nullif(close_price, 0)) as log_close,
-        cast(date_trunc('quarter', utc_date) as date) as quarter_date
-    from {{ ref('int_spot_flows_converted') }}
-    where flow_group in ('ALT', 'BTC', 'ETH')
-),
-
--- The price before and after such a day is that of two things.
-breaks as (
-    select
-        asset,
-        utc_date
-    from {{ ref('asset_renames_and_eras') }}
-    where kind in ('redenomination', 'reused_ticker')
-),
-
-moves as (
-    select
-        flows.*,
-        case
-            when
-                breaks.asset is null
-                and lag(flows.utc_date) over symbol_days = flows.utc_date - 1
-                then flows.log_close - lag(flows.log_close) over symbol_days
-        end as log_return_ratio
-    from flows
-    left join breaks on flows.base_asset = breaks.asset and flows.utc_date = breaks.utc_date
-    window symbol_days as (partition by flows.exchange, flows.symbol order by flows.utc_date)
-),
+with quarters_measured as (select * from {{ ref('int_symbol_quarters_measured') }}),
 
 polarities as (
     select
         exchange,
         symbol,
-        quarter_date,
-        regr_count(log_return_ratio, imbalance_ratio) as day_count,
-        corr(log_return_ratio, imbalance_ratio order by utc_date) as polarity_ratio
-    from moves
-    group by exchange, symbol, quarter_date
-    having regr_count(log_return_ratio, imbalance_ratio) >= 60
+        utc_date as quarter_date,
+        day_count,
+        return_flow_correlation as polarity_ratio
+    from quarters_measured
+    where day_count >= 60
 ),
 
 polarity_runs as (
@@ -162,10 +125,9 @@ symbol_nets as (
     select
         exchange,
         symbol,
-        quarter_date,
-        sum(net_taker_usd) filter (where flow_group = 'ALT') as net_taker_usd
-    from flows
-    group by exchange, symbol, quarter_date
+        utc_date as quarter_date,
+        altcoin_net_taker_usd as net_taker_usd
+    from quarters_measured
 ),
 
 nets as (
