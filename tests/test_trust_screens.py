@@ -133,8 +133,8 @@ def test_washed_exchanges_are_flagged_and_clean_ones_are_not(screened: duckdb.Du
 
 
 def test_sides_labelled_the_wrong_way_round_are_flagged(screened: duckdb.DuckDBPyConnection):
-    """Two of three months of a quarter are enough for the exchange, one of three is not. Of the others only who washes may
-    be flagged: a wash hides what flow has to do with price."""
+    """Two of three months of a quarter are enough for the exchange, one of three is not. Of the others only who washes
+    may be flagged: a wash hides what flow has to do with price."""
     flagged = screened.execute(
         "SELECT exchange, quarter_date FROM int_trust_screens_measured "
         "WHERE check_id = 'R10' AND symbol IS NULL AND is_flagged"
