@@ -60,6 +60,7 @@ def ask_all(market: Path, tmp_path_factory: pytest.TempPathFactory) -> Ask:
             *("--project-dir", str(project), "--profiles-dir", str(project)),
             *("--resource-type", "model", "--resource-type", "seed"),
             *("--select", "+daily_altcoin_flow", "+daily_control_flow", "+coverage_daily", "+daily_symbol_flows"),
+            "+int_symbol_quarters_measured",
         ],
         cwd=recorded.ROOT,
         env=os.environ | {"ALTFLOW_WAREHOUSE": str(path), "DO_NOT_TRACK": "1"},
@@ -444,11 +445,23 @@ def test_flow_and_return_move_together(ask: Ask):
     assert 0.42 < r_squared < 0.435
 
 
+@pytest.mark.chaos
+def test_sides_of_altcoins_in_all_that_was_recorded(ask_all: Ask):
+    """METRICS.md, section 5: .968 of 4,233 symbol-quarters, pairs against USDT."""
+    rows = ask_all(
+        "SELECT count(*), avg((return_flow_correlation > 0)::INT) FROM intermediate.int_symbol_quarters_measured q "
+        "JOIN intermediate.int_symbols_spanned s USING (exchange, symbol) "
+        "WHERE day_count >= 60 AND altcoin_net_taker_usd IS NOT NULL AND quote_asset = 'USDT'"
+    )
+    assert rows == [(4_233, pytest.approx(0.968, abs=5e-4))]
+
+
 def test_sides_are_as_they_should_be_in_every_quarter(ask: Ask):
-    """R10 against METRICS.md's figures: 96.8 % of symbol-quarters, quarters down to 93.8 %, medians from +0.24."""
+    """R10: 96.9 % of the symbol-quarters of this run, Bitcoin's and Ether's among them; quarters down to 93.8 %,
+    medians from +0.24."""
     quarters = "intermediate.int_symbol_quarters_measured WHERE day_count >= 60"
     ((share, count),) = ask(f"SELECT avg((return_flow_correlation > 0)::INT), count(*) FROM {quarters}")
-    assert count == 4155 and share == pytest.approx(0.968, abs=5e-4)
+    assert count == 4155 and share == pytest.approx(0.9687, abs=5e-5)
     ((worst, least),) = ask(
         "SELECT min(share), min(middle) FROM (SELECT avg((return_flow_correlation > 0)::INT) AS share, "
         f"median(return_flow_correlation) AS middle FROM {quarters} GROUP BY exchange, utc_date HAVING count(*) >= 20)"

@@ -212,7 +212,7 @@ def quoted_values(tree: ast.AST) -> list[str]:
     for node in ast.walk(tree):
         if not isinstance(node, ast.JoinedStr):
             continue
-        constant = "".join(part.value if isinstance(part, ast.Constant) else "?" for part in node.values)  # type: ignore
+        constant = "".join(str(part.value) if isinstance(part, ast.Constant) else "?" for part in node.values)
         if not any(
             word in constant for word in ("SELECT ", "INSERT ", "FROM ", "WHERE ", "ATTACH ", "COPY ", "COMMENT ")
         ):

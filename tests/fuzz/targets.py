@@ -17,7 +17,7 @@ from datetime import date, datetime
 from decimal import Decimal
 from itertools import islice
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -147,7 +147,7 @@ def body_of(upstream: str, dataset: str, content: bytes, url: str = "", **contex
     return Body(upstream, dataset, url or f"https://{upstream}.example/", 200, NOW, content, context)
 
 
-def _parser(name: str, dataset: str, parse: Callable[..., Parsed], url: str = "", **context: str) -> Read:
+def _parser(name: str, dataset: str, parse: Callable[..., Parsed | pa.Table], url: str = "", **context: str) -> Read:
     def read(content: bytes) -> Parsed:
         body = body_of(name, dataset, content, url, **context)
         try:
@@ -218,7 +218,9 @@ def _file(name: str, flows: TradeFiles, symbol: str | None) -> Read:
             covers = datetime(2010, 1, 1), datetime(2026, 8, 1)
             done = reduce_file(Task(str(path), name, flows.layout, symbol, covers))
         assert type(done) is Reduced and done.refused.count >= len(done.refused.rows)
-        sums = {key: day for key, day in done.sums.items() if registry.EXCHANGES[name].pair_of(key[0])}  # type: ignore
+        pair_of = registry.EXCHANGES[name].pair_of
+        assert pair_of, "who gives trades in files tells the pair by the name"
+        sums = {key: day for key, day in done.sums.items() if pair_of(key[0])}
         parsed = registry.parse_flows(registry.EXCHANGES[name])(
             _reduction(name, symbol or "*", sums, done.refused.rows, done.refused.count)
         )
@@ -251,6 +253,11 @@ class Answering:
         if fault := wrong(content):
             raise SourceError(f"{host.name} {path}: HTTP 200 with {fault}")
         return Answer(f"https://{host.hosts[0]}{path}", 200, content, NOW, None)
+
+
+def _as_http(answering: Answering) -> http.Http:
+    """All that sources ask of Http is `get`."""
+    return cast(http.Http, answering)
 
 
 def _fetcher(fetch: Callable[..., Iterable], pool: Sequence[bytes], *asked: Any) -> Read:
@@ -326,7 +333,7 @@ def _of_exchange(name: str, exchange: Exchange, shared: Path | None) -> Iterator
         rows = _recorded(shared, "fixtures/okx/rubik_taker_volume_spot_1D.json") or []
         rows += [_hours()]
         names = [_raw({"code": "0", "data": {"spot": ["BTC", "ETH"], "contract": ["BTC"]}, "msg": ""})]
-        read = _parser(name, "taker_estimates", estimates.parse, asset="BTC", **WINDOW)  # type: ignore
+        read = _parser(name, "taker_estimates", estimates.parse, asset="BTC", **WINDOW)
         yield Target(f"{name} estimates", read, tuple(rows), (estimates.parse,))
         yield Target(
             f"{name} estimated assets",
@@ -366,7 +373,7 @@ def _of_exchange(name: str, exchange: Exchange, shared: Path | None) -> Iterator
         seeds.append(b'[{"symbol":"BTCUSDT","quoteVolume":"1.5"},{"symbol":"ETHUSDT","quoteVolume":"0.1"}]')
 
         def volumes(content: bytes) -> None:
-            told = fetch_volumes(Answering([content], content))  # type: ignore
+            told = fetch_volumes(_as_http(Answering([content], content)))
             assert all(type(symbol) is str and math.isfinite(value) for symbol, value in told.items())
 
         yield Target(f"{name} volumes", volumes, tuple(seeds))
@@ -765,8 +772,8 @@ def _listed(content: bytes) -> None:
 
 
 def _pages_of_listing(content: bytes) -> None:
-    answering = Answering([LISTING, content], content)
-    for each in bucket.list_bucket(answering, bybit.LISTING, "/b", "data/"):  # type: ignore
+    answering = _as_http(Answering([LISTING, content], content))
+    for each in bucket.list_bucket(answering, bybit.LISTING, "/b", "data/"):
         _plain(each.key)
 
 

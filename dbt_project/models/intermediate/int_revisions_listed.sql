@@ -142,18 +142,11 @@ cells as (
     {% endfor -%}
 ),
 
--- Zeros behind the last digit after the point are no difference: 1.50 is 1.5.
 changes as (
     select
         *,
-        case
-            when regexp_full_match(old_text, '-?[0-9]+[.][0-9]+') then rtrim(rtrim(old_text, '0'), '.')
-            else old_text
-        end as old_value,
-        case
-            when regexp_full_match(new_text, '-?[0-9]+[.][0-9]+') then rtrim(rtrim(new_text, '0'), '.')
-            else new_text
-        end as new_value
+        {{ without_last_zeros('old_text') }} as old_value,
+        {{ without_last_zeros('new_text') }} as new_value
     from cells
     where old_text is distinct from new_text
 )

@@ -31,8 +31,9 @@ returns as (
         cast(today.net_taker_usd as double) / nullif(cast(today.volume_usd as double), 0) as imbalance_ratio,
         -- The first price of an era is in another unit than the last one of the era before.
         case
-            when eras.utc_date is null then today.close_price / nullif(yesterday.close_price, 0) - 1
-        end as return_ratio
+            when eras.utc_date is null and today.close_price > 0 and yesterday.close_price > 0
+                then ln(today.close_price / yesterday.close_price)
+        end as log_return_ratio
     from flows as today
     left join flows as yesterday
         on
@@ -47,9 +48,9 @@ select
     exchange,
     symbol,
     quarter_date as utc_date,
-    count(*) filter (where return_ratio is not null and imbalance_ratio is not null) as day_count,
+    count(*) filter (where log_return_ratio is not null and imbalance_ratio is not null) as day_count,
     -- In the order of the days: sums of doubles depend on theirs.
-    corr(return_ratio, imbalance_ratio order by returns.utc_date) as return_flow_correlation,
+    corr(log_return_ratio, imbalance_ratio order by returns.utc_date) as return_flow_correlation,
     sum(net_taker_usd) filter (where flow_group = 'ALT') as altcoin_net_taker_usd
 from returns
 group by exchange, symbol, quarter_date

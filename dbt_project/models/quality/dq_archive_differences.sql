@@ -38,18 +38,11 @@ cells as (
     from days
 ),
 
--- Zeros behind the last digit after the point are no difference: 1.50 is 1.5.
 differences as (
     select
         *,
-        case
-            when contains(klines_text, '.') then rtrim(rtrim(klines_text, '0'), '.')
-            else klines_text
-        end as klines_value,
-        case
-            when contains(archive_text, '.') then rtrim(rtrim(archive_text, '0'), '.')
-            else archive_text
-        end as archive_value
+        {{ without_last_zeros('klines_text') }} as klines_value,
+        {{ without_last_zeros('archive_text') }} as archive_value
     from cells
     where klines_text is distinct from archive_text
 ),
