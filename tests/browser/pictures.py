@@ -54,12 +54,12 @@ def brief(browser: Browser, data: Path) -> None:
 
 
 def assets(browser: Browser, url: str) -> None:
-    page = browser.new_page(viewport={"width": 1500, "height": 640}, color_scheme="light")
+    page = browser.new_page(viewport={"width": 1500, "height": 800}, color_scheme="light")
     page.goto(f"{url}/asset-groups")
     page.get_by_text("published", exact=True).last.wait_for()
     page.wait_for_timeout(3000)  # the graph moves into its place
     # The pane of the graph, without the lists on its left and the buttons on its right.
-    page.screenshot(path=IMAGES / "assets.png", clip={"x": 545, "y": 130, "width": 910, "height": 420})
+    page.screenshot(path=IMAGES / "assets.png", clip={"x": 545, "y": 130, "width": 910, "height": 580})
 
 
 @contextmanager
