@@ -125,6 +125,26 @@ examples:
         )
     )
 
+    rebuild = commands.add_parser(
+        "rebuild",
+        help="the warehouse and the snapshot made anew from the archive alone",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        description="""Makes the warehouse anew from the bodies in the archive, builds and checks the marts, publishes.
+No upstream is asked, and the marts are those of before. The warehouse of before stays beside the new one; until the
+new one has passed every blocking check nothing is changed. Gaps and what stood published are taken over from the old
+warehouse, if it can still be read; the archive does not know them.""",
+        epilog="""examples:
+  altflow rebuild                                 where there is no warehouse (lost, or a copy of the archive)
+  altflow rebuild --replace                       keeps the present one as warehouse.<time>.duckdb
+  altflow rebuild --source recorded --market DIR  into the data folder of recorded runs""",
+    )
+    rebuild.add_argument("--replace", action="store_true", help="a warehouse is there: make a new one in its place")
+    rebuild.add_argument("--quiet", action="store_true", help="no progress bar")
+    _snapshot_arguments(rebuild)
+    rebuild.add_argument(
+        "--market", metavar="DIR", help="the folder of a recorded market (goes with --source recorded)"
+    )
+
     ui = commands.add_parser("ui", help="Dagster's UI and daemon with the schedules on")
     ui.add_argument("--port", type=int, default=3000, metavar="P")
     return parser
