@@ -78,7 +78,7 @@ def rebuild_folder(settings: Settings, progress: Progress) -> list[str]:
     aside.data_dir.mkdir(parents=True)
     told = _fill(settings, aside, run_id, progress, old if source else None)
     _build(aside, run_id, progress)
-    kept = _put_in_place(aside.warehouse_path, old)
+    kept = put_in_place(aside.warehouse_path, old)
     shutil.rmtree(aside.data_dir, ignore_errors=True)
     if kept:
         told.append(f"the warehouse of before is {kept}: delete it when you miss nothing")
@@ -138,7 +138,7 @@ def _build(aside: Settings, run_id: str, progress: Progress) -> None:
         )
 
 
-def _put_in_place(new: Path, old: Path) -> Path | None:
+def put_in_place(new: Path, old: Path) -> Path | None:
     """Replaces the warehouse at once, at no moment without one; where the one of before is, if there was one."""
     kept = None
     if old.exists():
