@@ -38,7 +38,8 @@ def rebuild(
     """Fills a new warehouse at `target` and returns what every batch did. `run_id` names the run that is
     noted at the end, for dbt to build on; rows keep the runs that fetched them.
 
-    Raises RebuildError where `target` exists or the archive is empty, ArchiveError where it is damaged."""
+    Raises RebuildError where `target` exists, the archive is empty or lacks cited bodies, ArchiveError where it is
+    damaged."""
     if target.exists():
         raise RebuildError(f"{target} exists; rebuild into a new file, then put that in its place")
     try:
@@ -58,6 +59,13 @@ def _replay(
     code_version: str,
     progress: Progress,
 ) -> list[Loaded]:
+    lacking = [each for each in archive.pruned() if each.cited_count]
+    if lacking:
+        raise RebuildError(
+            f"{sum(each.cited_count for each in lacking):,} bodies that rows were read from were pruned, e.g. with "
+            f"{lacking[0].pack} on {lacking[0].pruned_at:%Y-%m-%d}: the archive alone does not make these tables any "
+            "more; keep the warehouse and its backups"
+        )
     warehouse.prepare(settings)
     loader = Loader(warehouse, validator)
     done: list[Loaded] = []

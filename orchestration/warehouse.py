@@ -458,6 +458,17 @@ class Warehouse:
                 con.execute("INSERT INTO raw.builds VALUES (?, ?, ?, ?)", row)
             con.execute("COMMIT")
 
+    def cited_bodies(self) -> dict[str, set[str]]:
+        """By pack the SHA-256 of every body that a row was read from: one stored, replaced since, or in quarantine."""
+        tables = [name for record in RECORDS.values() for name in (record.table, f"{record.table}_history")]
+        cited = " UNION ".join(f"SELECT body_sha256 FROM raw.{table}" for table in (*tables, "quarantine"))
+        found: dict[str, set[str]] = {}
+        for row in self.read(
+            f"SELECT pack, body_sha256 FROM raw.source_files SEMI JOIN ({cited}) USING (body_sha256)"
+        ).to_pylist():
+            found.setdefault(row["pack"], set()).add(row["body_sha256"])
+        return found
+
     def take_over(self, other: Path) -> None:
         """Copies from another warehouse what no archive knows: gaps, absences, when it was answered, and what was
         published. Raises WarehouseError, with nothing copied, where it cannot be read or has other columns."""

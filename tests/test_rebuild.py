@@ -10,12 +10,15 @@ from pathlib import Path
 
 import pytest
 
-from orchestration import cli
+from orchestration import archive_check, cli
 from orchestration import run as runs
-from orchestration.archive import Archive, ArchiveError, Asked
+from orchestration.archive import Archive, ArchiveError, Asked, BodyPruned
 from orchestration.commands import FAILED, LOCKED, USAGE
 from orchestration.commands.imports import load_file
+from orchestration.commands.prune import old_packs
 from orchestration.commands.rebuild import put_in_place
+from orchestration.commands.trace import _is_lost, _open
+from orchestration.commands.verify_archive import findings
 from orchestration.expectations.validator import Validator
 from orchestration.ingest import Ingest
 from orchestration.load import Loaded
@@ -26,6 +29,7 @@ from orchestration.sources.body import Body, Window
 from orchestration.sources.http import Answer
 from orchestration.sources.imported import read_file
 from orchestration.sources.registry import DERIVATIVES, IMPORTS
+from orchestration.trace import TracedBody
 from orchestration.warehouse import Gap, Lock, Warehouse, WarehouseError
 
 DAY_MS = 86_400_000
@@ -302,6 +306,49 @@ def test_an_empty_archive_rebuilds_nothing(house: House):
     with pytest.raises(RebuildError, match="no body in .*archive: nothing to rebuild from"):
         house.rebuilt()
     assert not (house.settings.data_dir / "rebuilt.duckdb").exists()
+
+
+# --- what was removed on purpose
+
+
+def test_only_what_no_row_was_read_from_is_pruned_unasked(house: House):
+    """The second run brings nothing new: all its rows keep the bodies of the first."""
+    world = World(FIRST + timedelta(days=20))
+    house.run("run-1", world)
+    house.run("run-2", world)
+    before = tables(house.warehouse)
+    archive, cited = Archive(house.settings.archive_dir), house.warehouse.cited_bodies()
+    assert old_packs(archive, cited, datetime.now() - timedelta(days=2)) == []
+    old = {pack.pack: pack for pack in old_packs(archive, cited, datetime.now() + timedelta(days=2))}
+    spare = [name for name, pack in old.items() if not pack.cited_count]
+    assert {name.rpartition("/")[2] for name in spare} == {"run-2.pack"} and len(old) > len(spare)
+    for name in spare:
+        archive.prune(name, cited.get(name, ()), datetime(2026, 3, 1))
+    assert archive.packs() == sorted(old.keys() - set(spare))
+    # What was removed is no part of any row.
+    rebuilt = tables(house.rebuilt())
+    assert_same(*({name: rows[name] for name in RECORDS} for rows in (rebuilt, before)))
+
+
+def test_what_rows_were_read_from_is_pruned_by_name_and_not_lost(house: House):
+    house.run("run-1", World(FIRST + timedelta(days=20)))
+    archive, cited = Archive(house.settings.archive_dir), house.warehouse.cited_bodies()
+    name = next(pack for pack in archive.packs() if pack.startswith("binance/"))
+    archive.prune(name, cited[name], datetime(2026, 3, 1))
+    (pruned,) = archive.pruned()
+    assert (pruned.pack, pruned.cited_count) == (name, len(cited[name]))
+    index = house.warehouse.read("FROM raw.source_files")
+    found = {pack.name: pack for pack in archive_check.check(archive, index, lambda what, done, total: None)}
+    assert found[name].is_whole and found[name].pruned_count == len(pruned.bodies)
+    assert any("pruned on 2026-03-01 by `altflow prune`" in line for line in findings(list(found.values())))
+    with pytest.raises(RebuildError, match="were pruned, e.g. with binance/"):
+        house.rebuilt()
+    sha256 = min(pruned.bodies)
+    said = _open(house.settings, [TracedBody(sha256, "binance", datetime.now(), 1, FIRST, "SOLUSDT", [])])[sha256]
+    assert isinstance(said, BodyPruned) and not _is_lost(said)
+    # A pack that goes without a note is lost.
+    (house.settings.archive_dir / name).with_suffix(".pruned").unlink()
+    assert not all(pack.is_whole for pack in archive_check.check(archive, index, lambda what, done, total: None))
 
 
 # --- the command
