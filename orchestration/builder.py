@@ -14,6 +14,8 @@ from typing import IO, Any
 from orchestration.settings import ROOT, Settings
 
 TAIL = 2_000
+WHOLE = ["--full-refresh", "--exclude", "test_name:unique_grain"]
+"""Everything anew. That rows are unique is judged for all marts at once by dq_grains, in every run."""
 PROJECT = ROOT / "dbt_project"
 STATISTICS = ROOT / "orchestration" / "statistics"
 

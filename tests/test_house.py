@@ -465,6 +465,18 @@ def test_the_manifest_is_there_before_any_test():
     assert manifest["metadata"]["project_name"] == "altflow"
 
 
+def test_every_run_judges_the_grain_of_every_mart():
+    """A run leaves out dbt's own tests of grains, two hundred queries: dq_grains is one for all marts."""
+    models = ROOT / "dbt_project" / "models"
+    listed = re.findall(r"    '(\w+)': \[(.*?)\]", (models / "quality" / "dq_grains.sql").read_text())
+    judged = {mart: re.findall(r"'(\w+)'", columns) for mart, columns in listed}
+    told = {}
+    for path in (models / "marts").glob("*.yml"):
+        columns = re.search(r"unique_grain: \{arguments: \{columns: \[(.*?)\]", path.read_text())
+        told[path.stem] = columns[1].split(", ") if columns else judged.get(path.stem)
+    assert judged == told
+
+
 def test_every_incremental_model_is_waited_for_and_says_how_far_it_reaches():
     """int_days_built is written last: a model that it does not wait for would lose days of a build that failed."""
     models = ROOT / "dbt_project" / "models"

@@ -16,7 +16,7 @@ from pathlib import Path
 from orchestration import settings as settings_module
 from orchestration import status
 from orchestration.archive import Archive, ArchiveError
-from orchestration.builder import Builder, BuildError, project_version
+from orchestration.builder import WHOLE, Builder, BuildError, project_version
 from orchestration.commands import FAILED, LOCKED, PUBLISHED, USAGE
 from orchestration.commands.progress_bar import ProgressBar
 from orchestration.expectations.validator import Validator, ValidatorError
@@ -116,7 +116,7 @@ def _build(aside: Settings, run_id: str, progress: Progress) -> None:
     warehouse, builder, validator = Warehouse(aside.warehouse_path), Builder.start(aside), Validator.start()
     try:
         done = 0
-        for done, _ in enumerate(builder.build(["--full-refresh"]), 1):
+        for done, _ in enumerate(builder.build(WHOLE), 1):
             progress("dbt", done, done + 1)
         progress("dbt", done, done)
         warehouse.note_build(Build(warehouse.data_version(), project_version(), run_id))

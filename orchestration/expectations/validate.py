@@ -37,7 +37,7 @@ def check(suite: Suite, frame: "pa.Table | pd.DataFrame", window: Window | None 
         prepared = suite.prepare(table) if suite.prepare else table
         expectations = [each for each in suite.expectations if window or not each.needs_window]
         found = [_Found(each) for each in expectations]
-        _judge(suite, prepared, found, window)
+        _judge(suite, prepared, [each for each in found if not _is_filled(each.expect, prepared)], window)
         duplicates = duplicate_rows(prepared, suite.grain) if suite.grain else []
         failures = [each.failure(prepared, suite.grain) for each in found if each.failed]
         if duplicates:
@@ -109,6 +109,17 @@ def _missing_columns(suite: Suite, table: "pa.Table") -> list[Failure]:
         return []
     why = f"{suite.name} cannot be checked without {', '.join(missing)}."
     return [Failure("schema", "columns_present", ", ".join(missing), why, CRITICAL, len(missing), row_level=False)]
+
+
+def _is_filled(expect: Expect, table: "pa.Table") -> bool:
+    """Whether Arrow, which counts its NULLs, already says that the column has none: a third of all expectations, and
+    Great Expectations takes four milliseconds for each. NaN is for it to judge."""
+    import pyarrow as pa
+
+    if expect.name != "ExpectColumnValuesToNotBeNull":
+        return False
+    column = table[expect.kwargs["column"]]
+    return not column.null_count and not pa.types.is_floating(column.type)
 
 
 def _duplicated(suite: Suite, table: "pa.Table", rows: list[int]) -> Failure:
