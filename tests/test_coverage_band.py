@@ -8,8 +8,10 @@ from datetime import date, timedelta
 
 import duckdb
 import pandas as pd
+import pytest
 
 from orchestration.sandbox.generated import GeneratedMarket
+from tests import raw_market
 from tests.recorded import ROOT
 
 MODEL = ROOT / "dbt_project" / "models" / "intermediate" / "int_coverage_bands_estimated.sql"
@@ -113,3 +115,48 @@ def test_quantiles_are_students():
     found = re.findall(r"\((\d+), (\d\.\d{9})\)", MODEL.read_text())
     assert [int(degrees) for degrees, _ in found] == list(range(2, 31))
     assert all(abs(float(value) - t.ppf(0.975, int(degrees))) < 1e-9 for degrees, value in found)
+
+
+VENUES = ("binance", "okx", "bybit", "kraken", "coinbase")
+SILENT = "coinbase"
+"""tells volume and not who took"""
+
+
+@pytest.mark.chaos
+def test_bars_without_sides_fill_the_band_and_no_flow(tmp_path):
+    """From raw tables to the mart: four exchanges with sides, one whose bars have volume alone (NULL, never 0)."""
+    raw_market.make(tmp_path)
+    raw_market.execute(
+        tmp_path,
+        *(
+            f"INSERT INTO raw.spot_symbols SELECT '{venue}', asset || '-{venue}', asset, 'USDT', 'TRADING', true, "
+            "true, 'b', 1, now()::TIMESTAMP FROM (VALUES ('SOL'), ('ADA')) AS assets(asset)"
+            for venue in VENUES
+        ),
+    )
+    raw_market.execute(tmp_path, raw_market.ROWS, load=1, first=raw_market.START, last=raw_market.LAST)
+    raw_market.execute(tmp_path, f"UPDATE raw.spot_flows SET taker_buy_quote = NULL WHERE exchange = '{SILENT}'")
+    models = ["daily_altcoin_flow", "exchange_volume_coverage"]
+    raw_market.build(
+        tmp_path,
+        ["--full-refresh", "--exclude-resource-type", "test", "--select", *(f"+{model}" for model in models)],
+    )
+    with duckdb.connect(str(tmp_path / "warehouse.duckdb"), read_only=True) as con:
+        [(low, window, high, reason)] = con.execute(
+            "SELECT band_low_usd, window_net_taker_usd, band_high_usd, band_reason FROM marts.daily_altcoin_flow "
+            "WHERE definition_id = 'rolling_365d.ex_btc_eth.all.all' AND utc_date = ?",
+            [raw_market.LAST],
+        ).fetchall()
+        covered = dict(con.execute("SELECT exchange, is_covered FROM marts.exchange_volume_coverage").fetchall())
+        [(reported, known, net)] = con.execute(
+            "SELECT reported_volume_usd > 0, covered_volume_usd, net_taker_usd FROM marts.exchange_volume_coverage "
+            f"WHERE exchange = '{SILENT}'"
+        ).fetchall()
+        flows = con.execute(
+            "SELECT count(*), count(net_taker_usd) FROM intermediate.int_spot_flows_converted "
+            f"WHERE exchange = '{SILENT}'"
+        ).fetchall()
+    assert reason is None and low < high and low != window
+    assert not covered[SILENT] and all(covered[venue] for venue in VENUES if venue != SILENT)
+    assert reported and not known and not net
+    assert flows[0][0] > 1000 and flows[0][1] == 0
