@@ -38,7 +38,7 @@ def persistence(months: dict[str, np.ndarray], paths: int) -> list[dict]:
     newest = np.isin(coin, coin[number == 0]) & (place == np.repeat(sizes, sizes) - 1) & judged
     if not newest.any():
         return []
-    judged_count, newest_rows = np.count_nonzero(judged), np.flatnonzero(newest)
+    judged_count, newest_rows = int(judged.sum()), np.flatnonzero(newest)
     shares = [_shares(persistent(values, place), judged_count, newest_rows)]
     row_of = np.full((len(sizes), number.max() + 1), -1, dtype=np.int32)
     row_of[coin, number] = np.arange(len(coin))
