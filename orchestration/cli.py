@@ -16,7 +16,8 @@ def _day(text: str) -> date:
         raise argparse.ArgumentTypeError(f"{text!r} is not a UTC day; write it as YYYY-MM-DD") from None
 
 
-def _parser() -> argparse.ArgumentParser:
+def parser() -> argparse.ArgumentParser:
+    """The command line: all commands and their options."""
     parser = argparse.ArgumentParser(
         prog="altflow",
         description="An open, auditable warehouse of spot order flow.",
@@ -162,7 +163,7 @@ def _snapshot_arguments(parser: argparse.ArgumentParser) -> None:
 
 def main(argv: list[str] | None = None) -> int:
     """Runs one command and returns its exit code."""
-    args = _parser().parse_args(argv)
+    args = parser().parse_args(argv)
     if args.command == "sandbox":
         from orchestration.sandbox import command
 
