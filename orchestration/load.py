@@ -158,6 +158,7 @@ class Loader:
         upstream, dataset = items[0].upstream, items[0].dataset
         refused = [row for part in parts for row in part.refused]
         rounded = sum(part.rounded_count for part in parts)
+        deliveries: list[Delivery] = []
         for position, table in enumerate(dict.fromkeys(name for part in parts for name in part.rows)):
             record = RECORDS[table]
             rows = pa.concat_tables([part.rows[table] for part in parts if table in part.rows])
@@ -168,26 +169,30 @@ class Loader:
             arrived = [_arrived(record, item, rows) for item in items]
             rows, failed = _split(record, rows, report)
             failed += [row for row in refused if row.table == table]
-            delivery = Delivery(
-                record,
-                rows,
-                arrived,
-                upstream,
-                dataset,
-                entries if position == 0 else [],
-                failed,
-                # The first table tells what need not be asked for again; what others hold of it adds nothing.
-                _answered(record, items, self._warehouse.not_refused_before(failed)) if position == 0 else [],
-                rounded if position == 0 else 0,
-                carry_forward="is_listed" if table == dataset and "is_listed" in record.schema.names else None,
-                only_unknown=table == "spot_symbols" != dataset or table == "order_books",
+            deliveries.append(
+                Delivery(
+                    record,
+                    rows,
+                    arrived,
+                    upstream,
+                    dataset,
+                    entries if position == 0 else [],
+                    failed,
+                    # The first table tells what need not be asked for again; what others hold of it adds nothing.
+                    _answered(record, items, self._warehouse.not_refused_before(failed)) if position == 0 else [],
+                    rounded if position == 0 else 0,
+                    carry_forward="is_listed" if table == dataset and "is_listed" in record.schema.names else None,
+                    only_unknown=table == "spot_symbols" != dataset or table == "order_books",
+                )
             )
-            done = self._warehouse.replace_window(delivery, run_id)
+        if deliveries:
+            # Together: an answer counts as answered once all of its tables hold it.
+            done = self._warehouse.replace_window(deliveries[0], run_id, *deliveries[1:])
             loaded.received += done.received
             loaded.inserted += done.inserted
             loaded.changed += done.changed
             loaded.deleted += done.deleted
-            loaded.quarantined += len(delivery.refused)
+            loaded.quarantined += sum(len(delivery.refused) for delivery in deliveries)
         loaded.rounded += rounded
         loaded.bodies += len(entries)
         gaps = _unplaced(items, refused) if dataset in OF_DAYS else []

@@ -130,7 +130,7 @@ class Gap:
 
 @dataclass
 class Replaced:
-    """What one replace_window did, in rows."""
+    """What one replace_window did, in rows; `load_id`: its newest."""
 
     load_id: int = 0
     received: int = 0
@@ -348,27 +348,34 @@ class Warehouse:
             con.unregister("received_refused")
         return [refused[n] for (n,) in new]
 
-    def replace_window(self, delivery: Delivery, run_id: str) -> Replaced:
-        """Makes the stored rows of every arrived scope and window equal to `delivery.table`.
+    def replace_window(self, delivery: Delivery, run_id: str, *beside: Delivery) -> Replaced:
+        """Makes the stored rows of every arrived scope and window equal to `delivery.table`. `beside`: what the same
+        answer holds for other tables; all of it is committed, or nothing.
 
         An unchanged row keeps its load_id and the body it first came from; a changed or vanished one
-        goes to `<table>_history`. One transaction; repeating it changes nothing.
-        Raises Shrunk, with nothing written, where more than 5 % (and 100) of the stored rows would
+        goes to `<table>_history`. One transaction; repeating it changes nothing. Returns what that did to all tables.
+        Raises Shrunk, with nothing written, where more than 5 % (and 100) of a table's stored rows would
         vanish; WarehouseError where the rows repeat a grain or lie outside the arrived windows."""
-        record = delivery.record
+        total = Replaced()
         with self.open() as con:
             con.execute("BEGIN TRANSACTION")
             try:
-                done = _replace(con, delivery, run_id, _now())
-                _index_bodies(con, delivery.entries)
-                _quarantine(con, delivery, run_id)
-                if delivery.answered != []:
-                    _note_asked(con, delivery, record)
+                for each in (delivery, *beside):
+                    done = _replace(con, each, run_id, _now())
+                    total.load_id = done.load_id
+                    total.received += done.received
+                    total.inserted += done.inserted
+                    total.changed += done.changed
+                    total.deleted += done.deleted
+                    _index_bodies(con, each.entries)
+                    _quarantine(con, each, run_id)
+                    if each.answered != []:
+                        _note_asked(con, each, each.record)
                 con.execute("COMMIT")
             except BaseException:
                 con.execute("ROLLBACK")
                 raise
-        return done
+        return total
 
     def note_absences(self, run_id: str, absences: Sequence[Gap]) -> None:
         """Notes what upstreams say that they do not have (yet): the newest word on a scope and days counts."""
