@@ -12,7 +12,7 @@ import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 
 import duckdb
@@ -29,6 +29,15 @@ _GLANCE_SECONDS = 0.25
 _LETTING_GO_SECONDS = 3.0
 _SHRUNK_RATIO = 0.05
 _SHRUNK_COUNT = 100
+MOMENTS = {
+    "runs": "started_at",
+    "gaps": "noticed_at",
+    "absences": "noticed_at",
+    "asked": "answered_at",
+    "published_headlines": "published_at",
+    "publications": "published_at",
+}
+"""Where it is noted when something happened, and the order counts."""
 
 
 class WarehouseError(Exception):
@@ -72,7 +81,7 @@ class Lock:
                 os.close(fd)
                 raise LockHeld(self.path, holder.get("pid"), holder.get("started_at")) from None
         os.ftruncate(fd, 0)
-        os.pwrite(fd, json.dumps({"pid": os.getpid(), "started_at": f"{_now():%Y-%m-%d %H:%M:%S} UTC"}).encode(), 0)
+        os.pwrite(fd, json.dumps({"pid": os.getpid(), "started_at": f"{_utc():%Y-%m-%d %H:%M:%S} UTC"}).encode(), 0)
         os.set_inheritable(fd, False)
         self._fd = fd
 
@@ -182,6 +191,18 @@ class Warehouse:
         self.path = path
         self._reads_only = reads_only
         self._kept: duckdb.DuckDBPyConnection | None = None
+        self._lead: timedelta | None = None
+
+    def now(self) -> datetime:
+        """This moment (UTC), never before one that is noted here: what came last decides which run is built, what is
+        missing and which headline stands. Where the machine's clock was set back, time goes on from the newest."""
+        if self._lead is None:
+            moments = " UNION ALL ".join(f"SELECT max({column}) FROM raw.{table}" for table, column in MOMENTS.items())
+            with self.open() as con:
+                newest = con.execute(f"SELECT max(moment) FROM ({moments}) AS t(moment)").fetchall()[0][0]
+            is_back = newest is not None and newest > _utc()
+            self._lead = newest - _utc() + timedelta(seconds=1) if is_back else timedelta()
+        return _utc() + self._lead
 
     def keep(self) -> None:
         """Holds one connection for the calls to come, by one thread at a time, until `release`."""
@@ -233,7 +254,7 @@ class Warehouse:
             if not stamp:
                 con.execute(
                     "INSERT INTO raw.warehouse_info VALUES (?, ?, ?, ?)",
-                    [settings.source, market, schema.VERSION, _now()],
+                    [settings.source, market, schema.VERSION, _utc()],
                 )
 
     def _refuse_foreign(self, stamp: tuple[str, str | None, int], settings: Settings, market: str | None) -> None:
@@ -254,12 +275,13 @@ class Warehouse:
         window and of all that is stored."""
         dated = [r for r in RECORDS.values() if r.date and r.table not in LOOKS]
         newest = " UNION ALL ".join(f"SELECT max({r.date}) FROM raw.{r.table}" for r in dated)
+        now = self.now()
         with self.open() as con:
             con.execute("DELETE FROM raw.runs WHERE run_id = ?", [run_id])
             con.execute(
                 "INSERT INTO raw.runs SELECT ?, ?, ?, least(?, (SELECT min(utc_date) FROM raw.spot_flows)), "
                 f"greatest((?::DATE - INTERVAL 1 DAY)::DATE, (SELECT max(day) FROM ({newest}) AS t(day))), ?, ?",
-                [run_id, settings.source, settings.synthetic, window.start, window.end, code_version, _now()],
+                [run_id, settings.source, settings.synthetic, window.start, window.end, code_version, now],
             )
 
     def read(self, sql: str, parameters: Sequence | None = None) -> pa.Table:
@@ -356,21 +378,21 @@ class Warehouse:
         goes to `<table>_history`. One transaction; repeating it changes nothing. Returns what that did to all tables.
         Raises Shrunk, with nothing written, where more than 5 % (and 100) of a table's stored rows would
         vanish; WarehouseError where the rows repeat a grain or lie outside the arrived windows."""
-        total = Replaced()
+        total, now = Replaced(), self.now()
         with self.open() as con:
             con.execute("BEGIN TRANSACTION")
             try:
                 for each in (delivery, *beside):
-                    done = _replace(con, each, run_id, _now())
+                    done = _replace(con, each, run_id, now)
                     total.load_id = done.load_id
                     total.received += done.received
                     total.inserted += done.inserted
                     total.changed += done.changed
                     total.deleted += done.deleted
                     _index_bodies(con, each.entries)
-                    _quarantine(con, each, run_id)
+                    _quarantine(con, each, run_id, now)
                     if each.answered != []:
-                        _note_asked(con, each, each.record)
+                        _note_asked(con, each, each.record, now)
                 con.execute("COMMIT")
             except BaseException:
                 con.execute("ROLLBACK")
@@ -381,8 +403,9 @@ class Warehouse:
         """Notes what upstreams say that they do not have (yet): the newest word on a scope and days counts."""
         if not absences:
             return
+        now = self.now()
         rows = [
-            [run_id, a.upstream, a.dataset, a.scope, a.window.start, a.window.end, a.reason, a.message, _now()]
+            [run_id, a.upstream, a.dataset, a.scope, a.window.start, a.window.end, a.reason, a.message, now]
             for a in absences
         ]
         with self.open() as con:
@@ -457,11 +480,12 @@ class Warehouse:
 
     def note_build(self, build: Build | None) -> None:
         """Before a build (None) and after it: a build that was killed counts as none."""
+        now = self.now()
         with self.open() as con:
             con.execute("BEGIN TRANSACTION")
             con.execute("DELETE FROM raw.builds")
             if build:
-                row = [build.data, build.models, build.run_id, _now()]
+                row = [build.data, build.models, build.run_id, now]
                 con.execute("INSERT INTO raw.builds VALUES (?, ?, ?, ?)", row)
             con.execute("COMMIT")
 
@@ -469,12 +493,13 @@ class Warehouse:
         """Notes what was asked of an upstream in this run and did not arrive."""
         if not gaps:
             return
+        now = self.now()
         with self.open() as con:
             con.execute("BEGIN TRANSACTION")
             con.executemany(
                 "INSERT INTO raw.gaps VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
                 [
-                    [run_id, g.upstream, g.dataset, g.scope, g.window.start, g.window.end, g.reason, g.message, _now()]
+                    [run_id, g.upstream, g.dataset, g.scope, g.window.start, g.window.end, g.reason, g.message, now]
                     for g in gaps
                 ],
             )
@@ -646,7 +671,7 @@ def _refused_rows(refused: Sequence[Refused]) -> pa.Table:
     return pa.table(columns)
 
 
-def _quarantine(con: duckdb.DuckDBPyConnection, delivery: Delivery, run_id: str) -> None:
+def _quarantine(con: duckdb.DuckDBPyConnection, delivery: Delivery, run_id: str, now: datetime) -> None:
     """Refused rows; a row that was refused before for the same reason is not noted again."""
     if not delivery.refused:
         return
@@ -654,12 +679,12 @@ def _quarantine(con: duckdb.DuckDBPyConnection, delivery: Delivery, run_id: str)
     con.execute(
         f"INSERT INTO raw.quarantine BY NAME SELECT DISTINCT ON ({_SAME_REFUSAL}) r.*, ? AS run_id, "
         f"?::TIMESTAMP AS quarantined_at FROM received_refused r ANTI JOIN raw.quarantine USING ({_SAME_REFUSAL})",
-        [run_id, _now()],
+        [run_id, now],
     )
     con.unregister("received_refused")
 
 
-def _note_asked(con: duckdb.DuckDBPyConnection, delivery: Delivery, record: Record) -> None:
+def _note_asked(con: duckdb.DuckDBPyConnection, delivery: Delivery, record: Record, now: datetime) -> None:
     """Adds the answered windows to raw.asked; neighbouring and overlapping ones become one."""
     arrived = delivery.arrived if delivery.answered is None else delivery.answered
     noted = pa.table(
@@ -696,10 +721,10 @@ def _note_asked(con: duckdb.DuckDBPyConnection, delivery: Delivery, record: Reco
         )
         SELECT ?, ?, scope, min(start_date), max(end_date), ? FROM islands GROUP BY scope, island
         """,
-        [*key, _now()],
+        [*key, now],
     )
     con.unregister("received_asked")
 
 
-def _now() -> datetime:
+def _utc() -> datetime:
     return datetime.now(UTC).replace(tzinfo=None)

@@ -33,8 +33,8 @@ Warehouse.replace_window = die
     "inside the raw transaction": """
 from orchestration import warehouse
 note = warehouse._note_asked
-def die(con, delivery, record):
-    note(con, delivery, record)
+def die(con, delivery, record, now):
+    note(con, delivery, record, now)
     if record.table == "spot_flows": kill()
 warehouse._note_asked = die
 """,

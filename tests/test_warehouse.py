@@ -569,3 +569,19 @@ def test_the_lock_file_tells_people_who_holds_it(settings: Settings):
     lock.acquire()
     assert json.loads(settings.lock_path.read_text())["pid"] == os.getpid()
     lock.release()
+
+
+def test_what_came_last_is_last_also_where_the_clock_was_set_back(
+    warehouse: Warehouse, settings: Settings, monkeypatch: pytest.MonkeyPatch
+):
+    window = Window(FIRST, FIRST + timedelta(days=2))
+    with monkeypatch.context() as ahead:
+        ahead.setattr("orchestration.warehouse._utc", lambda: datetime(2126, 1, 1))
+        warehouse.begin_run("ahead", settings, window, "test")
+        warehouse.note_gaps("ahead", [Gap("binance", "spot_flows", "SOLUSDT", window, "failed", "HTTP 500")])
+    again = Warehouse(warehouse.path)
+    again.begin_run("right", settings, window, "test")
+    again.replace_window(flows([flow(0)], 0, 2), "right")
+    assert rows(again, "SELECT run_id FROM raw.runs ORDER BY started_at") == [("ahead",), ("right",)]
+    later = "SELECT answered_at > noticed_at FROM raw.asked, raw.gaps WHERE asked.scope = gaps.scope"
+    assert rows(again, later) == [(True,)]
