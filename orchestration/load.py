@@ -6,7 +6,7 @@ more for many rows than for a few.
 """
 
 import json
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field, fields
 from datetime import date, timedelta
@@ -183,6 +183,7 @@ class Loader:
                     rounded if position == 0 else 0,
                     carry_forward="is_listed" if table == dataset and "is_listed" in record.schema.names else None,
                     only_unknown=table == "spot_symbols" != dataset or table == "order_books",
+                    kept=_not_understood(record, items, failed),
                 )
             )
         if deliveries:
@@ -260,17 +261,37 @@ def _answered(record: Record, items: Sequence[Fetched], refused: list[Refused]) 
     not tell its day. What the upstream repeats to the letter when asked again is its answer."""
     if record.table not in OF_DAYS or not refused:
         return None
+    answered = []
+    for item, lacking in _refused_days(items, refused):
+        if None not in lacking:
+            out = [Window(day, day + timedelta(days=1)) for day in lacking if day]
+            answered += [Arrived(_scope(item), window) for window in plan.missing(item.window, out)]
+    return answered
+
+
+def _not_understood(record: Record, items: list[Fetched], refused: list[Refused]) -> list[Arrived]:
+    """The days of refused rows, or the whole answer where a row does not tell its day: what is stored of them was
+    understood once and is not withdrawn."""
+    if record.table not in OF_DAYS:
+        return []
+    kept = []
+    for item, lacking in _refused_days(items, refused):
+        windows = [item.window if day is None else Window(day, day + timedelta(days=1)) for day in lacking]
+        kept += [Arrived(_scope(item), window) for window in windows]
+    return kept
+
+
+def _refused_days(items: list[Fetched], refused: list[Refused]) -> Iterator[tuple[Fetched, set[date | None]]]:
+    """Every answer with the days of its refused rows; None among them stands for a row that does not tell its day."""
     days: dict[str, set[date | None]] = {}
     for row in refused:
         days.setdefault(row.body_sha256, set()).add(row.day)
-    answered = []
     for item in items:
-        lacking = set().union(*(days.get(body.sha256, ()) for body in item.bodies))
-        if None not in lacking:
-            out = [Window(day, day + timedelta(days=1)) for day in lacking if day]
-            scope = (item.upstream, *item.scope.split(" "))
-            answered += [Arrived(scope, window) for window in plan.missing(item.window, out)]
-    return answered
+        yield item, set().union(*(days.get(body.sha256, ()) for body in item.bodies))
+
+
+def _scope(item: Fetched) -> tuple[str, ...]:
+    return (item.upstream, *item.scope.split(" "))
 
 
 def _span(record: Record, items: list[Fetched]) -> tuple[date, date] | None:

@@ -167,6 +167,8 @@ class Delivery:
     """a boolean column: rows that vanish from a whole-scope table stay, with this column false"""
     only_unknown: bool = False
     """rows whose grain is stored already are left as they are, and none goes"""
+    kept: Sequence[Arrived] = ()
+    """where rows were refused: what is stored there stays, unless another row takes its place"""
 
 
 @dataclass(frozen=True)
@@ -529,16 +531,8 @@ def _replace(con: duckdb.DuckDBPyConnection, delivery: Delivery, run_id: str, no
     same = " AND ".join(f"t.{c} = i.{c}" for c in record.grain)
     differs = " OR ".join(f"t.{c} IS DISTINCT FROM i.{c}" for c in record.values)
     columns = ", ".join(record.schema.names)
-    arrived = {c: [a.scope[n] for a in delivery.arrived] for n, c in enumerate(record.scope)}
-    scopes = pa.table(
-        arrived
-        | {
-            "start_date": pa.array([a.window.start for a in delivery.arrived], pa.date32()),
-            "end_date": pa.array([a.window.end for a in delivery.arrived], pa.date32()),
-        }
-    )
     con.register("received_rows", delivery.table)
-    con.register("received_scopes", scopes)
+    con.register("received_scopes", _scopes(record, delivery.arrived))
     con.execute("CREATE OR REPLACE TEMP TABLE scopes AS SELECT DISTINCT * FROM received_scopes")
     con.execute(f"CREATE OR REPLACE TEMP TABLE incoming AS SELECT {columns} FROM received_rows")
     con.unregister("received_rows")
@@ -550,6 +544,13 @@ def _replace(con: duckdb.DuckDBPyConnection, delivery: Delivery, run_id: str, no
         f"CREATE OR REPLACE TEMP TABLE present AS SELECT t.*, t.rowid AS row_number FROM {table} t "
         f"WHERE {'false' if delivery.only_unknown else f'EXISTS (SELECT 1 FROM scopes s WHERE {on}{dated})'}"
     )
+    if delivery.kept:
+        con.register("kept", _scopes(record, delivery.kept))
+        con.execute(
+            f"DELETE FROM present t WHERE EXISTS (SELECT 1 FROM kept s WHERE {on}{dated}) "
+            f"AND NOT EXISTS (SELECT 1 FROM incoming i WHERE {same})"
+        )
+        con.unregister("kept")
     done = Replaced(received=delivery.table.num_rows)
     if delivery.carry_forward:
         flag = delivery.carry_forward
@@ -611,6 +612,16 @@ def _replace(con: duckdb.DuckDBPyConnection, delivery: Delivery, run_id: str, no
         ],
     )  # fmt: skip
     return done
+
+
+def _scopes(record: Record, arrived: Sequence[Arrived]) -> pa.Table:
+    """A row per scope and window: the record's scope columns, start_date, end_date."""
+    columns = {c: pa.array([a.scope[n] for a in arrived], pa.string()) for n, c in enumerate(record.scope)}
+    windows = {
+        "start_date": pa.array([a.window.start for a in arrived], pa.date32()),
+        "end_date": pa.array([a.window.end for a in arrived], pa.date32()),
+    }
+    return pa.table(columns | windows)
 
 
 def _refuse_nonsense(con: duckdb.DuckDBPyConnection, record: Record, on: str, dated: str) -> None:

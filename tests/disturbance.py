@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import Any
 
 RAW_STEPS = (
-    "run:_require_room",
+    "run:require_room",
     "run:_note_end",
     "status:note",
     "archive:Archive.append",
@@ -249,14 +249,14 @@ def raw(plan: Plan) -> None:
 def publish(plan: Plan) -> None:
     """Publishes the marts that stand, as the end of a run does."""
     from orchestration import publish as publishing
-    from orchestration.run import _require_room
+    from orchestration.run import require_room
     from orchestration.settings import Settings
     from orchestration.warehouse import Lock, Warehouse
 
     settings = Settings("sandbox", Path(plan.settings["data"]))
     lock = Lock(settings.lock_path)
     lock.acquire()
-    _require_room(settings.data_dir)
+    require_room(settings.data_dir)
     warehouse = Warehouse(settings.warehouse_path)
     warehouse.prepare(settings)
     publishing.note_headlines(warehouse, settings)
