@@ -24,6 +24,8 @@ from orchestration.records import LOOKS, RECORDS, Record
 from orchestration.settings import Settings
 from orchestration.sources.body import Refused, Window
 
+Columns = dict[str, dict[str, str]]
+"""type by table and column"""
 FOREVER = Window(date(1900, 1, 1), date(9999, 1, 1))
 _GLANCE_SECONDS = 0.25
 _LETTING_GO_SECONDS = 3.0
@@ -244,20 +246,49 @@ class Warehouse:
             con.close()
 
     def prepare(self, settings: Settings) -> None:
-        """Creates what is missing and stamps a new folder. Raises WarehouseError for a folder that
-        belongs to another source or was written by a newer altflow."""
+        """Creates what is missing and stamps a new folder. What an older altflow made gets the columns that have come
+        since. Raises WarehouseError for a folder that belongs to another source, was written by a newer altflow, or
+        by one so old that its rows lack what they must have now."""
         market = settings.market_dir.name if settings.market_dir else None
         with self.open() as con:
             stamp = _stamp(con)
             if stamp:
                 self._refuse_foreign(stamp, settings, market)
-            for statement in schema.ddl():
-                con.execute(statement)
+            wanted, present = schema.columns(), _present(con)
+            if not all(wanted[table].items() <= present.get(table, {}).items() for table in wanted):
+                self._upgrade(con, wanted, present)
             if not stamp:
                 con.execute(
                     "INSERT INTO raw.warehouse_info VALUES (?, ?, ?, ?)",
                     [settings.source, market, schema.VERSION, _utc()],
                 )
+
+    def _upgrade(self, con: duckdb.DuckDBPyConnection, wanted: Columns, present: Columns) -> None:
+        older = {table: columns for table, columns in present.items() if table in wanted}
+        lacking = {
+            f"raw.{table}.{name}": kind
+            for table, columns in older.items()
+            for name, kind in wanted[table].items()
+            if columns.get(name) != kind
+        }
+        strange = [
+            f"{name} {kind}"
+            for name, kind in lacking.items()
+            if kind.endswith("NOT NULL") or name.rpartition(".")[2] in older[name.split(".")[1]]
+        ]
+        if strange:
+            raise WarehouseError(
+                f"{self.path} was made by an older altflow and cannot be brought up to date: it lacks "
+                f"{', '.join(strange)}. Nothing was changed. Set ALTFLOW_DATA_DIR to a new folder and run there, or go "
+                "on with the altflow that made it"
+            )
+        con.execute("BEGIN TRANSACTION")
+        for statement in schema.ddl():
+            con.execute(statement)
+        for name, kind in lacking.items():
+            table, _, column = name.rpartition(".")
+            con.execute(f"ALTER TABLE {table} ADD COLUMN {column} {kind}")
+        con.execute("COMMIT")
 
     def _refuse_foreign(self, stamp: tuple[str, str | None, int], settings: Settings, market: str | None) -> None:
         if stamp[0] != settings.source or stamp[1] != market:
@@ -512,6 +543,18 @@ def _first(cursor: duckdb.DuckDBPyConnection) -> tuple | None:
     """The first row of a short result, read to its end: an unfinished one blocks the connection."""
     rows = cursor.fetchall()
     return rows[0] if rows else None
+
+
+def _present(con: duckdb.DuckDBPyConnection) -> Columns:
+    """The columns of `raw` as they are stored."""
+    rows = con.execute(
+        "SELECT table_name, column_name, replace(data_type, ',', ', '), is_nullable FROM duckdb_columns() "
+        "WHERE schema_name = 'raw' AND database_name = current_database()"
+    ).fetchall()
+    found: Columns = {}
+    for table, column, kind, is_nullable in rows:
+        found.setdefault(table, {})[column] = kind if is_nullable else f"{kind} NOT NULL"
+    return found
 
 
 def _stamp(con: duckdb.DuckDBPyConnection) -> tuple[str, str | None, int] | None:

@@ -451,6 +451,36 @@ def test_a_warehouse_of_a_newer_altflow_is_refused_and_left_as_it_is(warehouse: 
     assert "gaps" not in everything(warehouse)
 
 
+def test_a_warehouse_of_an_older_altflow_gets_what_has_come_since(warehouse: Warehouse, settings: Settings):
+    warehouse.replace_window(flows([flow(0)], 0, 1), "r")
+    before = everything(warehouse)
+    with warehouse.open() as con:
+        con.execute("ALTER TABLE raw.spot_flows DROP COLUMN open_price")
+        con.execute("ALTER TABLE raw.spot_flows_history DROP COLUMN open_price")
+        con.execute("DROP TABLE raw.publications")
+    warehouse.prepare(settings)
+    assert everything(warehouse).keys() == before.keys()
+    warehouse.replace_window(flows([flow(0)], 0, 1), "again")
+    assert rows(warehouse, "SELECT symbol, utc_date, volume_quote FROM raw.spot_flows") == [("SOLUSDT", FIRST, 10)]
+
+
+@pytest.mark.parametrize(
+    ("change", "named"),
+    [
+        ("ALTER TABLE raw.spot_flows DROP COLUMN volume_quote", "raw.spot_flows.volume_quote DECIMAL(38, 12) NOT NULL"),
+        ("ALTER TABLE raw.spot_flows ALTER COLUMN open_price TYPE VARCHAR", "raw.spot_flows.open_price DOUBLE"),
+    ],
+)
+def test_a_warehouse_that_is_too_old_is_refused_and_left_as_it_is(change, named, warehouse, settings):
+    with warehouse.open() as con:
+        con.execute(change)
+        con.execute("DROP TABLE raw.gaps")
+    with pytest.raises(WarehouseError) as caught:
+        warehouse.prepare(settings)
+    assert named in str(caught.value) and "ALTFLOW_DATA_DIR" in str(caught.value)
+    assert "gaps" not in everything(warehouse)
+
+
 def test_a_file_that_is_no_warehouse_is_refused(tmp_path: Path, settings: Settings):
     path = tmp_path / "w.duckdb"
     path.write_bytes(b"not a database " * 1000)
