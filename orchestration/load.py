@@ -269,7 +269,7 @@ def _answered(record: Record, items: Sequence[Fetched], refused: list[Refused]) 
     return answered
 
 
-def _not_understood(record: Record, items: list[Fetched], refused: list[Refused]) -> list[Arrived]:
+def _not_understood(record: Record, items: Sequence[Fetched], refused: Sequence[Refused]) -> list[Arrived]:
     """The days of refused rows, or the whole answer where a row does not tell its day: what is stored of them was
     understood once and is not withdrawn."""
     if record.table not in OF_DAYS:
@@ -281,7 +281,7 @@ def _not_understood(record: Record, items: list[Fetched], refused: list[Refused]
     return kept
 
 
-def _refused_days(items: list[Fetched], refused: list[Refused]) -> Iterator[tuple[Fetched, set[date | None]]]:
+def _refused_days(items: Sequence[Fetched], refused: Sequence[Refused]) -> Iterator[tuple[Fetched, set[date | None]]]:
     """Every answer with the days of its refused rows; None among them stands for a row that does not tell its day."""
     days: dict[str, set[date | None]] = {}
     for row in refused:

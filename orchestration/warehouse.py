@@ -203,9 +203,11 @@ class Warehouse:
         if self._lead is None:
             moments = " UNION ALL ".join(f"SELECT max({column}) FROM raw.{table}" for table, column in MOMENTS.items())
             with self.open() as con:
-                newest = con.execute(f"SELECT max(moment) FROM ({moments}) AS t(moment)").fetchall()[0][0]
-            is_back = newest is not None and newest > _utc()
-            self._lead = newest - _utc() + timedelta(seconds=1) if is_back else timedelta()
+                newest: datetime | None = con.execute(f"SELECT max(moment) FROM ({moments}) AS t(moment)").fetchall()[
+                    0
+                ][0]
+            behind = newest - _utc() if newest else timedelta()
+            self._lead = behind + timedelta(seconds=1) if behind > timedelta() else timedelta()
         return _utc() + self._lead
 
     def keep(self) -> None:

@@ -233,7 +233,7 @@ def raw(plan: Plan) -> None:
     )
     lock = Lock(settings.lock_path)
     lock.acquire()
-    Validator._spawn = _forked
+    Validator._spawn = _forked  # pyright: ignore[reportAttributeAccessIssue]
     validator = Validator.start()
     companions = Companions(validator, Upstreams(told["url"]), Builder(settings))
     try:
