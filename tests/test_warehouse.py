@@ -601,6 +601,22 @@ def test_the_lock_file_tells_people_who_holds_it(settings: Settings):
     lock.release()
 
 
+def test_an_answer_for_several_tables_is_committed_whole_or_not_at_all(warehouse: Warehouse):
+    """Else its first table would note it as had, and the others would never be asked for again."""
+    listing = {"symbol": "SOLUSDT", "base_asset": "SOL", "quote_asset": "USDT", "status": "TRADING"}
+    told = listing | {"exchange": "binance", "is_trading": True, "is_listed": True, "body_sha256": "a" * 64}
+    before = everything(warehouse)
+    for listed in ([told, told], [told]):
+        arrived = [Arrived(("binance",), FOREVER)]
+        beside = Delivery(SPOT_SYMBOLS, table(SPOT_SYMBOLS, listed), arrived, "binance", "spot_flows", answered=[])
+        try:
+            done = warehouse.replace_window(flows([flow(0)], 0, 2), "r", beside)
+        except WarehouseError as error:
+            assert "arrived twice" in str(error) and everything(warehouse) == before
+    assert counts(done) == (2, 2, 0, 0)
+    assert rows(warehouse, "SELECT dataset, scope FROM raw.asked") == [("spot_flows", "SOLUSDT")]
+
+
 def test_what_came_last_is_last_also_where_the_clock_was_set_back(
     warehouse: Warehouse, settings: Settings, monkeypatch: pytest.MonkeyPatch
 ):
