@@ -183,7 +183,7 @@ class Loader:
                     rounded if position == 0 else 0,
                     carry_forward="is_listed" if table == dataset and "is_listed" in record.schema.names else None,
                     only_unknown=table == "spot_symbols" != dataset or table == "order_books",
-                    kept=_not_understood(record, items, failed),
+                    kept=_not_understood(record, items, arrived, failed),
                 )
             )
         if deliveries:
@@ -265,19 +265,22 @@ def _answered(record: Record, items: Sequence[Fetched], refused: list[Refused]) 
     for item, lacking in _refused_days(items, refused):
         if None not in lacking:
             out = [Window(day, day + timedelta(days=1)) for day in lacking if day]
-            answered += [Arrived(_scope(item), window) for window in plan.missing(item.window, out)]
+            scope = (item.upstream, *item.scope.split(" "))
+            answered += [Arrived(scope, window) for window in plan.missing(item.window, out)]
     return answered
 
 
-def _not_understood(record: Record, items: Sequence[Fetched], refused: Sequence[Refused]) -> list[Arrived]:
+def _not_understood(
+    record: Record, items: Sequence[Fetched], arrived: Sequence[Arrived], refused: Sequence[Refused]
+) -> list[Arrived]:
     """The days of refused rows, or the whole answer where a row does not tell its day: what is stored of them was
-    understood once and is not withdrawn."""
-    if record.table not in OF_DAYS:
+    understood once and is not withdrawn. `arrived`: what each item is an answer for."""
+    if record.date is None:
         return []
     kept = []
-    for item, lacking in _refused_days(items, refused):
-        windows = [item.window if day is None else Window(day, day + timedelta(days=1)) for day in lacking]
-        kept += [Arrived(_scope(item), window) for window in windows]
+    for (_, lacking), whole in zip(_refused_days(items, refused), arrived, strict=True):
+        windows = [whole.window if day is None else Window(day, day + timedelta(days=1)) for day in lacking]
+        kept += [Arrived(whole.scope, window) for window in windows]
     return kept
 
 
@@ -288,10 +291,6 @@ def _refused_days(items: Sequence[Fetched], refused: Sequence[Refused]) -> Itera
         days.setdefault(row.body_sha256, set()).add(row.day)
     for item in items:
         yield item, set().union(*(days.get(body.sha256, ()) for body in item.bodies))
-
-
-def _scope(item: Fetched) -> tuple[str, ...]:
-    return (item.upstream, *item.scope.split(" "))
 
 
 def _span(record: Record, items: list[Fetched]) -> tuple[date, date] | None:
