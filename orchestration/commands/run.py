@@ -5,12 +5,13 @@ import shutil
 import sys
 import warnings
 from datetime import date, timedelta
+from errno import ENOSPC
 
 from orchestration import alerts, status
 from orchestration import settings as settings_module
 from orchestration.commands import FAILED, GAPS, LOCKED, USAGE
 from orchestration.plan import repull_days
-from orchestration.run import Companions, RunError, first_open_day
+from orchestration.run import Companions, RunError, first_open_day, full_disk, require_room
 from orchestration.settings import ROOT, Settings
 from orchestration.warehouse import Lock, LockHeld, Warehouse, WarehouseError
 
@@ -39,19 +40,20 @@ def main(args: argparse.Namespace) -> int:
         print(f"altflow: {error}", file=sys.stderr)
         return LOCKED
     except OSError as error:
-        print(
-            f"altflow: {settings.data_dir} cannot be used: {error.strerror}; check its rights or set ALTFLOW_DATA_DIR",
-            file=sys.stderr,
-        )
+        do = "make room" if error.errno == ENOSPC else "check its owner and rights"
+        said = f"altflow: {settings.data_dir} cannot be used: {error.strerror}; {do}, or set ALTFLOW_DATA_DIR"
+        print(said, file=sys.stderr)
         return FAILED
     try:
+        require_room(settings.data_dir)
         Warehouse(settings.warehouse_path).prepare(settings)
         return _run(settings, lock, args.start, args.end, args.quiet)
     except Exception as error:
-        alerts.tell_of_run(settings, [alerts.failed_at_start(str(error))], None)
-        if not isinstance(error, (WarehouseError, RunError)):
+        why = str(error) if isinstance(error, (WarehouseError, RunError)) else full_disk(settings.data_dir)
+        alerts.tell_of_run(settings, [alerts.failed_at_start(why or str(error))], None)
+        if why is None:
             raise
-        print(f"altflow run: {error}", file=sys.stderr)
+        print(f"altflow run: {why}", file=sys.stderr)
         return FAILED
     finally:
         lock.release()
@@ -86,7 +88,8 @@ def _run(settings: Settings, lock: Lock, start: date | None, end: date | None, q
     if status.published_run(settings) != result.run_id:
         print(f"altflow run: FAILED, nothing was published ({_title(settings)})", file=sys.stderr)
         why = [failure.message for failure in failures(result.all_events)]
-        for line in why or ["no event says why; see the run's log in `altflow ui`"]:
+        full = full_disk(settings.data_dir)
+        for line in [full, *why] if full else why or ["no event says why; see the run's log in `altflow ui`"]:
             print(f"  {line}", file=sys.stderr)
         for line in summary(settings, only_gaps=True):
             print(line, file=sys.stderr)
