@@ -1,6 +1,6 @@
 # make run and make test need Python >= 3.11, make and a package index; the rest is set up here.
 .DEFAULT_GOAL := help
-.PHONY: help setup run test browser pictures chaos storm fuzz check audit ui bench dictionary lock clean
+.PHONY: help setup run test browser pictures chaos storm schedules fuzz check audit ui bench dictionary lock clean
 
 BIN := .venv/bin
 STAMP := .venv/.installed
@@ -46,6 +46,9 @@ chaos: setup  ## kills at every moment, daemons, skipped ticks; minutes long
 
 storm: setup  ## two hundred random fault schedules, whole commands in storms; a quarter of an hour
 	@$(BIN)/python -m pytest -m chaos tests/test_fault_schedules.py $(ARGS)
+
+schedules: setup  ## two hundred random schedules of kills, faults, full disks and wrong clocks; an hour of a core
+	@$(BIN)/python -m pytest -m chaos -s tests/test_chaos_schedules.py $(ARGS)
 
 fuzz: setup  ## mutated bodies for everything that reads them, for MINUTES (5), guided by coverage where Atheris has a wheel
 	@$(INDEX) $(BIN)/uv pip install --quiet --python $(BIN)/python --require-hashes --no-deps -r requirements-fuzz.lock || \

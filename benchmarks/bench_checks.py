@@ -17,7 +17,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections import Counter
+from collections import defaultdict
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -35,8 +35,8 @@ def measured(out: Path, arguments: list[str]) -> int:
     from orchestration.builder import Builder
     from orchestration.expectations.validator import Validator
 
-    nodes: Counter[str] = Counter()
-    used: Counter[str] = Counter()
+    nodes: defaultdict[str, float] = defaultdict(float)
+    used: defaultdict[str, float] = defaultdict(float)
     build, close = Builder.build, Validator.close
 
     def cpu_of(process: subprocess.Popen | None) -> float:

@@ -22,7 +22,8 @@ def _count(text: str) -> int:
     return int(text)
 
 
-def _parser() -> argparse.ArgumentParser:
+def parser() -> argparse.ArgumentParser:
+    """The command line: all commands and their options."""
     parser = argparse.ArgumentParser(
         prog="altflow",
         description="An open, auditable warehouse of spot order flow.",
@@ -207,7 +208,7 @@ def _snapshot_arguments(parser: argparse.ArgumentParser) -> None:
 
 def main(argv: list[str] | None = None) -> int:
     """Runs one command and returns its exit code."""
-    args = _parser().parse_args(argv)
+    args = parser().parse_args(argv)
     if args.command == "sandbox":
         from orchestration.sandbox import command
 

@@ -6,7 +6,7 @@ more for many rows than for a few.
 """
 
 import json
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field, fields
 from datetime import date, timedelta
@@ -158,6 +158,7 @@ class Loader:
         upstream, dataset = items[0].upstream, items[0].dataset
         refused = [row for part in parts for row in part.refused]
         rounded = sum(part.rounded_count for part in parts)
+        deliveries: list[Delivery] = []
         for position, table in enumerate(dict.fromkeys(name for part in parts for name in part.rows)):
             record = RECORDS[table]
             rows = pa.concat_tables([part.rows[table] for part in parts if table in part.rows])
@@ -168,26 +169,31 @@ class Loader:
             arrived = [_arrived(record, item, rows) for item in items]
             rows, failed = _split(record, rows, report)
             failed += [row for row in refused if row.table == table]
-            delivery = Delivery(
-                record,
-                rows,
-                arrived,
-                upstream,
-                dataset,
-                entries if position == 0 else [],
-                failed,
-                # The first table tells what need not be asked for again; what others hold of it adds nothing.
-                _answered(record, items, self._warehouse.not_refused_before(failed)) if position == 0 else [],
-                rounded if position == 0 else 0,
-                carry_forward="is_listed" if table == dataset and "is_listed" in record.schema.names else None,
-                only_unknown=table == "spot_symbols" != dataset or table == "order_books",
+            deliveries.append(
+                Delivery(
+                    record,
+                    rows,
+                    arrived,
+                    upstream,
+                    dataset,
+                    entries if position == 0 else [],
+                    failed,
+                    # The first table tells what need not be asked for again; what others hold of it adds nothing.
+                    _answered(record, items, self._warehouse.not_refused_before(failed)) if position == 0 else [],
+                    rounded if position == 0 else 0,
+                    carry_forward="is_listed" if table == dataset and "is_listed" in record.schema.names else None,
+                    only_unknown=table == "spot_symbols" != dataset or table == "order_books",
+                    kept=_not_understood(record, items, arrived, failed),
+                )
             )
-            done = self._warehouse.replace_window(delivery, run_id)
+        if deliveries:
+            # Together: an answer counts as answered once all of its tables hold it.
+            done = self._warehouse.replace_window(deliveries[0], run_id, *deliveries[1:])
             loaded.received += done.received
             loaded.inserted += done.inserted
             loaded.changed += done.changed
             loaded.deleted += done.deleted
-            loaded.quarantined += len(delivery.refused)
+            loaded.quarantined += sum(len(delivery.refused) for delivery in deliveries)
         loaded.rounded += rounded
         loaded.bodies += len(entries)
         gaps = _unplaced(items, refused) if dataset in OF_DAYS else []
@@ -255,17 +261,36 @@ def _answered(record: Record, items: Sequence[Fetched], refused: list[Refused]) 
     not tell its day. What the upstream repeats to the letter when asked again is its answer."""
     if record.table not in OF_DAYS or not refused:
         return None
-    days: dict[str, set[date | None]] = {}
-    for row in refused:
-        days.setdefault(row.body_sha256, set()).add(row.day)
     answered = []
-    for item in items:
-        lacking = set().union(*(days.get(body.sha256, ()) for body in item.bodies))
+    for item, lacking in _refused_days(items, refused):
         if None not in lacking:
             out = [Window(day, day + timedelta(days=1)) for day in lacking if day]
             scope = (item.upstream, *item.scope.split(" "))
             answered += [Arrived(scope, window) for window in plan.missing(item.window, out)]
     return answered
+
+
+def _not_understood(
+    record: Record, items: Sequence[Fetched], arrived: Sequence[Arrived], refused: Sequence[Refused]
+) -> list[Arrived]:
+    """The days of refused rows, or the whole answer where a row does not tell its day: what is stored of them was
+    understood once and is not withdrawn. `arrived`: what each item is an answer for."""
+    if record.date is None:
+        return []
+    kept = []
+    for (_, lacking), whole in zip(_refused_days(items, refused), arrived, strict=True):
+        windows = [whole.window if day is None else Window(day, day + timedelta(days=1)) for day in lacking]
+        kept += [Arrived(whole.scope, window) for window in windows]
+    return kept
+
+
+def _refused_days(items: Sequence[Fetched], refused: Sequence[Refused]) -> Iterator[tuple[Fetched, set[date | None]]]:
+    """Every answer with the days of its refused rows; None among them stands for a row that does not tell its day."""
+    days: dict[str, set[date | None]] = {}
+    for row in refused:
+        days.setdefault(row.body_sha256, set()).add(row.day)
+    for item in items:
+        yield item, set().union(*(days.get(body.sha256, ()) for body in item.bodies))
 
 
 def _span(record: Record, items: list[Fetched]) -> tuple[date, date] | None:

@@ -26,6 +26,9 @@ from orchestration.sources.registry import EXCHANGES, followed
 from orchestration.warehouse import Lock, Warehouse
 
 SCHEDULED_WAIT_SECONDS = 30 * 60
+ROOM_MIB = 500
+FULL_MIB = 64
+"""What a run needs to begin; below which a failure is put down to the disk."""
 
 
 class RunError(Exception):
@@ -232,7 +235,7 @@ def open_run(
         if on_lock:
             on_lock()
         _collect_less()
-        _require_room(settings.data_dir)
+        require_room(settings.data_dir)
         warehouse = Warehouse(settings.warehouse_path)
         warehouse.prepare(settings)
         warehouse.keep()
@@ -302,12 +305,30 @@ def _collect_less() -> None:
     gc.set_threshold(200_000, 20, 20)
 
 
-def _require_room(folder: Path) -> None:
+def require_room(folder: Path) -> None:
     """Raises RunError where the folder cannot be written or the disk is nearly full."""
-    import shutil
-
     if not os.access(folder, os.W_OK):
         raise RunError(f"{folder} cannot be written: check its owner and rights, or set ALTFLOW_DATA_DIR")
-    free = shutil.disk_usage(folder).free
-    if free < 500 * 2**20:
-        raise RunError(f"{folder} has only {free // 2**20} MiB free; altflow needs 500 MiB to start a run")
+    free = _free_mib(folder)
+    if free < ROOM_MIB:
+        raise RunError(
+            f"{folder} has only {free} MiB free; altflow needs {ROOM_MIB} MiB to start a run: make room, or set "
+            "ALTFLOW_DATA_DIR to a folder on a larger disk"
+        )
+
+
+def full_disk(folder: Path) -> str | None:
+    """What to say of a run that failed where the disk is full now; None where it is not."""
+    free = _free_mib(folder)
+    if free >= FULL_MIB:
+        return None
+    return (
+        f"the disk of {folder} is full ({free} MiB free): make room, then run again; what was committed and what is "
+        "published stands, and the next run goes on from there"
+    )
+
+
+def _free_mib(folder: Path) -> int:
+    import shutil
+
+    return shutil.disk_usage(folder).free // 2**20

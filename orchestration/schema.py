@@ -1,5 +1,7 @@
 """DDL of the schema `raw`, made from `records`: the tables that dbt and the warehouse share."""
 
+import re
+
 import pyarrow as pa
 
 from orchestration.records import RECORDS, Record
@@ -75,18 +77,26 @@ def _columns(record: Record) -> str:
     return ", ".join(lines)
 
 
+def _tables() -> dict[str, str]:
+    """Every raw table with its columns as SQL."""
+    tables = {}
+    for table, record in RECORDS.items():
+        tables[table] = f"{_columns(record)}, load_id BIGINT NOT NULL, loaded_at TIMESTAMP NOT NULL"
+        history = "replaced_by_load_id BIGINT NOT NULL, replaced_at TIMESTAMP NOT NULL"
+        tables[f"{table}_history"] = f"{tables[table]}, {history}"
+    return tables | {table: text.split("\n", 1)[1] for table, text in HOUSEKEEPING.items()}
+
+
+def columns() -> dict[str, dict[str, str]]:
+    """Type, and `NOT NULL` where it is, by table and column."""
+    return {
+        table: dict(column.split(maxsplit=1) for column in re.split(r",\s+(?![^(]*\))", text.strip()))
+        for table, text in _tables().items()
+    }
+
+
 def ddl() -> list[str]:
     """Statements that create every raw table that does not exist yet."""
-    statements = ["CREATE SCHEMA IF NOT EXISTS raw"]
-    for table, record in RECORDS.items():
-        columns = f"{_columns(record)}, load_id BIGINT NOT NULL, loaded_at TIMESTAMP NOT NULL"
-        statements.append(f"CREATE TABLE IF NOT EXISTS raw.{table} ({columns})")
-        statements.append(
-            f"CREATE TABLE IF NOT EXISTS raw.{table}_history "
-            f"({columns}, replaced_by_load_id BIGINT NOT NULL, replaced_at TIMESTAMP NOT NULL)"
-        )
-        statements.append(f"COMMENT ON TABLE raw.{table} IS '{record.description}'")
-    for table, text in HOUSEKEEPING.items():
-        columns = text.split("\n", 1)[1]
-        statements.append(f"CREATE TABLE IF NOT EXISTS raw.{table} ({columns})")
-    return statements
+    made = [f"CREATE TABLE IF NOT EXISTS raw.{table} ({text})" for table, text in _tables().items()]
+    said = [f"COMMENT ON TABLE raw.{table} IS '{record.description}'" for table, record in RECORDS.items()]
+    return ["CREATE SCHEMA IF NOT EXISTS raw", *made, *said]

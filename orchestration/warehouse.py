@@ -12,7 +12,7 @@ import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 
 import duckdb
@@ -24,11 +24,22 @@ from orchestration.records import LOOKS, RECORDS, Record
 from orchestration.settings import Settings
 from orchestration.sources.body import Refused, Window
 
+Columns = dict[str, dict[str, str]]
+"""type by table and column"""
 FOREVER = Window(date(1900, 1, 1), date(9999, 1, 1))
 _GLANCE_SECONDS = 0.25
 _LETTING_GO_SECONDS = 3.0
 _SHRUNK_RATIO = 0.05
 _SHRUNK_COUNT = 100
+MOMENTS = {
+    "runs": "started_at",
+    "gaps": "noticed_at",
+    "absences": "noticed_at",
+    "asked": "answered_at",
+    "published_headlines": "published_at",
+    "publications": "published_at",
+}
+"""Where it is noted when something happened, and the order counts."""
 
 
 class WarehouseError(Exception):
@@ -72,7 +83,7 @@ class Lock:
                 os.close(fd)
                 raise LockHeld(self.path, holder.get("pid"), holder.get("started_at")) from None
         os.ftruncate(fd, 0)
-        os.pwrite(fd, json.dumps({"pid": os.getpid(), "started_at": f"{_now():%Y-%m-%d %H:%M:%S} UTC"}).encode(), 0)
+        os.pwrite(fd, json.dumps({"pid": os.getpid(), "started_at": f"{_utc():%Y-%m-%d %H:%M:%S} UTC"}).encode(), 0)
         os.set_inheritable(fd, False)
         self._fd = fd
 
@@ -130,7 +141,7 @@ class Gap:
 
 @dataclass
 class Replaced:
-    """What one replace_window did, in rows."""
+    """What one replace_window did, in rows; `load_id`: its newest."""
 
     load_id: int = 0
     received: int = 0
@@ -158,6 +169,8 @@ class Delivery:
     """a boolean column: rows that vanish from a whole-scope table stay, with this column false"""
     only_unknown: bool = False
     """rows whose grain is stored already are left as they are, and none goes"""
+    kept: Sequence[Arrived] = ()
+    """where rows were refused: what is stored there stays, unless another row takes its place"""
 
 
 @dataclass(frozen=True)
@@ -182,6 +195,20 @@ class Warehouse:
         self.path = path
         self._reads_only = reads_only
         self._kept: duckdb.DuckDBPyConnection | None = None
+        self._lead: timedelta | None = None
+
+    def now(self) -> datetime:
+        """This moment (UTC), never before one that is noted here: what came last decides which run is built, what is
+        missing and which headline stands. Where the machine's clock was set back, time goes on from the newest."""
+        if self._lead is None:
+            moments = " UNION ALL ".join(f"SELECT max({column}) FROM raw.{table}" for table, column in MOMENTS.items())
+            with self.open() as con:
+                newest: datetime | None = con.execute(f"SELECT max(moment) FROM ({moments}) AS t(moment)").fetchall()[
+                    0
+                ][0]
+            behind = newest - _utc() if newest else timedelta()
+            self._lead = behind + timedelta(seconds=1) if behind > timedelta() else timedelta()
+        return _utc() + self._lead
 
     def keep(self) -> None:
         """Holds one connection for the calls to come, by one thread at a time, until `release`."""
@@ -221,20 +248,49 @@ class Warehouse:
             con.close()
 
     def prepare(self, settings: Settings) -> None:
-        """Creates what is missing and stamps a new folder. Raises WarehouseError for a folder that
-        belongs to another source or was written by a newer altflow."""
+        """Creates what is missing and stamps a new folder. What an older altflow made gets the columns that have come
+        since. Raises WarehouseError for a folder that belongs to another source, was written by a newer altflow, or
+        by one so old that its rows lack what they must have now."""
         market = settings.market_dir.name if settings.market_dir else None
         with self.open() as con:
             stamp = _stamp(con)
             if stamp:
                 self._refuse_foreign(stamp, settings, market)
-            for statement in schema.ddl():
-                con.execute(statement)
+            wanted, present = schema.columns(), _present(con)
+            if not all(wanted[table].items() <= present.get(table, {}).items() for table in wanted):
+                self._upgrade(con, wanted, present)
             if not stamp:
                 con.execute(
                     "INSERT INTO raw.warehouse_info VALUES (?, ?, ?, ?)",
-                    [settings.source, market, schema.VERSION, _now()],
+                    [settings.source, market, schema.VERSION, _utc()],
                 )
+
+    def _upgrade(self, con: duckdb.DuckDBPyConnection, wanted: Columns, present: Columns) -> None:
+        older = {table: columns for table, columns in present.items() if table in wanted}
+        lacking = {
+            f"raw.{table}.{name}": kind
+            for table, columns in older.items()
+            for name, kind in wanted[table].items()
+            if columns.get(name) != kind
+        }
+        strange = [
+            f"{name} {kind}"
+            for name, kind in lacking.items()
+            if kind.endswith("NOT NULL") or name.rpartition(".")[2] in older[name.split(".")[1]]
+        ]
+        if strange:
+            raise WarehouseError(
+                f"{self.path} was made by an older altflow and cannot be brought up to date: it lacks "
+                f"{', '.join(strange)}. Nothing was changed. Set ALTFLOW_DATA_DIR to a new folder and run there, or go "
+                "on with the altflow that made it"
+            )
+        con.execute("BEGIN TRANSACTION")
+        for statement in schema.ddl():
+            con.execute(statement)
+        for name, kind in lacking.items():
+            table, _, column = name.rpartition(".")
+            con.execute(f"ALTER TABLE {table} ADD COLUMN {column} {kind}")
+        con.execute("COMMIT")
 
     def _refuse_foreign(self, stamp: tuple[str, str | None, int], settings: Settings, market: str | None) -> None:
         if stamp[0] != settings.source or stamp[1] != market:
@@ -254,12 +310,13 @@ class Warehouse:
         window and of all that is stored."""
         dated = [r for r in RECORDS.values() if r.date and r.table not in LOOKS]
         newest = " UNION ALL ".join(f"SELECT max({r.date}) FROM raw.{r.table}" for r in dated)
+        now = self.now()
         with self.open() as con:
             con.execute("DELETE FROM raw.runs WHERE run_id = ?", [run_id])
             con.execute(
                 "INSERT INTO raw.runs SELECT ?, ?, ?, least(?, (SELECT min(utc_date) FROM raw.spot_flows)), "
                 f"greatest((?::DATE - INTERVAL 1 DAY)::DATE, (SELECT max(day) FROM ({newest}) AS t(day))), ?, ?",
-                [run_id, settings.source, settings.synthetic, window.start, window.end, code_version, _now()],
+                [run_id, settings.source, settings.synthetic, window.start, window.end, code_version, now],
             )
 
     def read(self, sql: str, parameters: Sequence | None = None) -> pa.Table:
@@ -348,34 +405,42 @@ class Warehouse:
             con.unregister("received_refused")
         return [refused[n] for (n,) in new]
 
-    def replace_window(self, delivery: Delivery, run_id: str) -> Replaced:
-        """Makes the stored rows of every arrived scope and window equal to `delivery.table`.
+    def replace_window(self, delivery: Delivery, run_id: str, *beside: Delivery) -> Replaced:
+        """Makes the stored rows of every arrived scope and window equal to `delivery.table`. `beside`: what the same
+        answer holds for other tables; all of it is committed, or nothing.
 
         An unchanged row keeps its load_id and the body it first came from; a changed or vanished one
-        goes to `<table>_history`. One transaction; repeating it changes nothing.
-        Raises Shrunk, with nothing written, where more than 5 % (and 100) of the stored rows would
+        goes to `<table>_history`. One transaction; repeating it changes nothing. Returns what that did to all tables.
+        Raises Shrunk, with nothing written, where more than 5 % (and 100) of a table's stored rows would
         vanish; WarehouseError where the rows repeat a grain or lie outside the arrived windows."""
-        record = delivery.record
+        total, now = Replaced(), self.now()
         with self.open() as con:
             con.execute("BEGIN TRANSACTION")
             try:
-                done = _replace(con, delivery, run_id, _now())
-                _index_bodies(con, delivery.entries)
-                _quarantine(con, delivery, run_id)
-                if delivery.answered != []:
-                    _note_asked(con, delivery, record)
+                for each in (delivery, *beside):
+                    done = _replace(con, each, run_id, now)
+                    total.load_id = done.load_id
+                    total.received += done.received
+                    total.inserted += done.inserted
+                    total.changed += done.changed
+                    total.deleted += done.deleted
+                    _index_bodies(con, each.entries)
+                    _quarantine(con, each, run_id, now)
+                    if each.answered != []:
+                        _note_asked(con, each, each.record, now)
                 con.execute("COMMIT")
             except BaseException:
                 con.execute("ROLLBACK")
                 raise
-        return done
+        return total
 
     def note_absences(self, run_id: str, absences: Sequence[Gap]) -> None:
         """Notes what upstreams say that they do not have (yet): the newest word on a scope and days counts."""
         if not absences:
             return
+        now = self.now()
         rows = [
-            [run_id, a.upstream, a.dataset, a.scope, a.window.start, a.window.end, a.reason, a.message, _now()]
+            [run_id, a.upstream, a.dataset, a.scope, a.window.start, a.window.end, a.reason, a.message, now]
             for a in absences
         ]
         with self.open() as con:
@@ -450,11 +515,12 @@ class Warehouse:
 
     def note_build(self, build: Build | None) -> None:
         """Before a build (None) and after it: a build that was killed counts as none."""
+        now = self.now()
         with self.open() as con:
             con.execute("BEGIN TRANSACTION")
             con.execute("DELETE FROM raw.builds")
             if build:
-                row = [build.data, build.models, build.run_id, _now()]
+                row = [build.data, build.models, build.run_id, now]
                 con.execute("INSERT INTO raw.builds VALUES (?, ?, ?, ?)", row)
             con.execute("COMMIT")
 
@@ -494,12 +560,13 @@ class Warehouse:
         """Notes what was asked of an upstream in this run and did not arrive."""
         if not gaps:
             return
+        now = self.now()
         with self.open() as con:
             con.execute("BEGIN TRANSACTION")
             con.executemany(
                 "INSERT INTO raw.gaps VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
                 [
-                    [run_id, g.upstream, g.dataset, g.scope, g.window.start, g.window.end, g.reason, g.message, _now()]
+                    [run_id, g.upstream, g.dataset, g.scope, g.window.start, g.window.end, g.reason, g.message, now]
                     for g in gaps
                 ],
             )
@@ -522,6 +589,18 @@ def _first(cursor: duckdb.DuckDBPyConnection) -> tuple | None:
     return rows[0] if rows else None
 
 
+def _present(con: duckdb.DuckDBPyConnection) -> Columns:
+    """The columns of `raw` as they are stored."""
+    rows = con.execute(
+        "SELECT table_name, column_name, replace(data_type, ',', ', '), is_nullable FROM duckdb_columns() "
+        "WHERE schema_name = 'raw' AND database_name = current_database()"
+    ).fetchall()
+    found: Columns = {}
+    for table, column, kind, is_nullable in rows:
+        found.setdefault(table, {})[column] = kind if is_nullable else f"{kind} NOT NULL"
+    return found
+
+
 def _stamp(con: duckdb.DuckDBPyConnection) -> tuple[str, str | None, int] | None:
     """Source, market and schema version of a folder in use. Asked before anything is created in it."""
     if not con.execute("FROM duckdb_tables() WHERE schema_name = 'raw' AND table_name = 'warehouse_info'").fetchall():
@@ -539,16 +618,8 @@ def _replace(con: duckdb.DuckDBPyConnection, delivery: Delivery, run_id: str, no
     same = " AND ".join(f"t.{c} = i.{c}" for c in record.grain)
     differs = " OR ".join(f"t.{c} IS DISTINCT FROM i.{c}" for c in record.values)
     columns = ", ".join(record.schema.names)
-    arrived = {c: [a.scope[n] for a in delivery.arrived] for n, c in enumerate(record.scope)}
-    scopes = pa.table(
-        arrived
-        | {
-            "start_date": pa.array([a.window.start for a in delivery.arrived], pa.date32()),
-            "end_date": pa.array([a.window.end for a in delivery.arrived], pa.date32()),
-        }
-    )
     con.register("received_rows", delivery.table)
-    con.register("received_scopes", scopes)
+    con.register("received_scopes", _scopes(record, delivery.arrived))
     con.execute("CREATE OR REPLACE TEMP TABLE scopes AS SELECT DISTINCT * FROM received_scopes")
     con.execute(f"CREATE OR REPLACE TEMP TABLE incoming AS SELECT {columns} FROM received_rows")
     con.unregister("received_rows")
@@ -560,6 +631,13 @@ def _replace(con: duckdb.DuckDBPyConnection, delivery: Delivery, run_id: str, no
         f"CREATE OR REPLACE TEMP TABLE present AS SELECT t.*, t.rowid AS row_number FROM {table} t "
         f"WHERE {'false' if delivery.only_unknown else f'EXISTS (SELECT 1 FROM scopes s WHERE {on}{dated})'}"
     )
+    if delivery.kept:
+        con.register("kept", _scopes(record, delivery.kept))
+        con.execute(
+            f"DELETE FROM present t WHERE EXISTS (SELECT 1 FROM kept s WHERE {on}{dated}) "
+            f"AND NOT EXISTS (SELECT 1 FROM incoming i WHERE {same})"
+        )
+        con.unregister("kept")
     done = Replaced(received=delivery.table.num_rows)
     if delivery.carry_forward:
         flag = delivery.carry_forward
@@ -623,6 +701,16 @@ def _replace(con: duckdb.DuckDBPyConnection, delivery: Delivery, run_id: str, no
     return done
 
 
+def _scopes(record: Record, arrived: Sequence[Arrived]) -> pa.Table:
+    """A row per scope and window: the record's scope columns, start_date, end_date."""
+    columns = {c: pa.array([a.scope[n] for a in arrived], pa.string()) for n, c in enumerate(record.scope)}
+    windows = {
+        "start_date": pa.array([a.window.start for a in arrived], pa.date32()),
+        "end_date": pa.array([a.window.end for a in arrived], pa.date32()),
+    }
+    return pa.table(columns | windows)
+
+
 def _refuse_nonsense(con: duckdb.DuckDBPyConnection, record: Record, on: str, dated: str) -> None:
     grain = ", ".join(record.grain)
     twice = _first(con.execute(f"SELECT {grain} FROM incoming GROUP BY {grain} HAVING count(*) > 1 LIMIT 1"))
@@ -681,7 +769,7 @@ def _refused_rows(refused: Sequence[Refused]) -> pa.Table:
     return pa.table(columns)
 
 
-def _quarantine(con: duckdb.DuckDBPyConnection, delivery: Delivery, run_id: str) -> None:
+def _quarantine(con: duckdb.DuckDBPyConnection, delivery: Delivery, run_id: str, now: datetime) -> None:
     """Refused rows; a row that was refused before for the same reason is not noted again."""
     if not delivery.refused:
         return
@@ -689,12 +777,12 @@ def _quarantine(con: duckdb.DuckDBPyConnection, delivery: Delivery, run_id: str)
     con.execute(
         f"INSERT INTO raw.quarantine BY NAME SELECT DISTINCT ON ({_SAME_REFUSAL}) r.*, ? AS run_id, "
         f"?::TIMESTAMP AS quarantined_at FROM received_refused r ANTI JOIN raw.quarantine USING ({_SAME_REFUSAL})",
-        [run_id, _now()],
+        [run_id, now],
     )
     con.unregister("received_refused")
 
 
-def _note_asked(con: duckdb.DuckDBPyConnection, delivery: Delivery, record: Record) -> None:
+def _note_asked(con: duckdb.DuckDBPyConnection, delivery: Delivery, record: Record, now: datetime) -> None:
     """Adds the answered windows to raw.asked; neighbouring and overlapping ones become one."""
     arrived = delivery.arrived if delivery.answered is None else delivery.answered
     noted = pa.table(
@@ -731,10 +819,10 @@ def _note_asked(con: duckdb.DuckDBPyConnection, delivery: Delivery, record: Reco
         )
         SELECT ?, ?, scope, min(start_date), max(end_date), ? FROM islands GROUP BY scope, island
         """,
-        [*key, _now()],
+        [*key, now],
     )
     con.unregister("received_asked")
 
 
-def _now() -> datetime:
+def _utc() -> datetime:
     return datetime.now(UTC).replace(tzinfo=None)

@@ -16,7 +16,7 @@ from orchestration import alerts, cli, publish, webhook
 from orchestration.alerts import Condition
 from orchestration.defs.failures import failures, tell_how_it_ended
 from orchestration.defs.resources import close_dead_runs, run_resource
-from orchestration.defs.window import PID_TAG
+from orchestration.defs.window import EARLIER_PID_TAG, PID_TAG
 from orchestration.settings import Settings
 from orchestration.sources.body import Window
 from orchestration.warehouse import Lock, Warehouse
@@ -326,11 +326,12 @@ def test_a_step_that_fails_and_a_check_that_blocks_are_told_by_name(instance, se
     assert "no such thing" in hook.texts[0] and "2 rows twice" in hook.texts[1]
 
 
-def test_a_run_whose_process_is_gone_is_noted(instance, settings):
+@pytest.mark.parametrize("tag", [PID_TAG, EARLIER_PID_TAG])
+def test_a_run_whose_process_is_gone_is_noted(tag, instance, settings):
     @dg.job
     def daily() -> None: ...
 
-    instance.create_run_for_job(daily, status=dg.DagsterRunStatus.STARTED, tags={PID_TAG: "999999999:1"})
+    instance.create_run_for_job(daily, status=dg.DagsterRunStatus.STARTED, tags={tag: "999999999:1"})
     assert len(close_dead_runs(instance, settings)) == 1
     assert standing(settings) == [("run_failed", "pending", True)]
 

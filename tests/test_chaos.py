@@ -25,18 +25,26 @@ MOMENTS = {
     "between fetch and commit": """
 from orchestration.warehouse import Warehouse
 commit = Warehouse.replace_window
-def die(self, delivery, run_id):
+def die(self, delivery, run_id, *beside):
     if delivery.record.table == "spot_flows": kill()
-    return commit(self, delivery, run_id)
+    return commit(self, delivery, run_id, *beside)
 Warehouse.replace_window = die
 """,
     "inside the raw transaction": """
 from orchestration import warehouse
 note = warehouse._note_asked
-def die(con, delivery, record):
-    note(con, delivery, record)
+def die(con, delivery, record, now):
+    note(con, delivery, record, now)
     if record.table == "spot_flows": kill()
 warehouse._note_asked = die
+""",
+    "between two tables of one answer": """
+from orchestration import warehouse
+replace = warehouse._replace
+def die(con, delivery, run_id, now):
+    if delivery.record.table == "spot_trade_screens": kill()
+    return replace(con, delivery, run_id, now)
+warehouse._replace = die
 """,
     "between the raw commit and dbt": """
 from orchestration.defs import transform

@@ -119,7 +119,8 @@ def test_quantiles_are_students():
 
 VENUES = ("binance", "okx", "bybit", "kraken", "coinbase")
 SILENT = "coinbase"
-"""tells volume and not who took"""
+"""tells volume and not who took: of one pair, since its days are expected and not covered, and 95 % must be"""
+ASSETS = ["SOL", "ADA", "XRP", "DOT", "LINK", "AVAX", "UNI"]
 
 
 @pytest.mark.chaos
@@ -130,7 +131,7 @@ def test_bars_without_sides_fill_the_band_and_no_flow(tmp_path):
         tmp_path,
         *(
             f"INSERT INTO raw.spot_symbols SELECT '{venue}', asset || '-{venue}', asset, 'USDT', 'TRADING', true, "
-            "true, 'b', 1, now()::TIMESTAMP FROM (VALUES ('SOL'), ('ADA')) AS assets(asset)"
+            f"true, 'b', 1, now()::TIMESTAMP FROM (SELECT unnest({ASSETS[: 1 if venue == SILENT else None]}) AS asset)"
             for venue in VENUES
         ),
     )
@@ -159,4 +160,4 @@ def test_bars_without_sides_fill_the_band_and_no_flow(tmp_path):
     assert reason is None and low < high and low != window
     assert not covered[SILENT] and all(covered[venue] for venue in VENUES if venue != SILENT)
     assert reported and not known and not net
-    assert flows[0][0] > 1000 and flows[0][1] == 0
+    assert flows[0][0] > 700 and flows[0][1] == 0

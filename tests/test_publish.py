@@ -191,6 +191,39 @@ def test_a_publish_cut_short_after_the_swap_keeps_its_headlines(warehouse, setti
     assert not list(settings.published_dir.glob(".*"))
 
 
+KILLED = """
+import os, signal, sys
+from pathlib import Path
+from orchestration import publish
+from orchestration.settings import Settings
+from orchestration.warehouse import Warehouse
+settings = Settings(source="sandbox", data_dir=Path(sys.argv[1]))
+swap = publish._swap_database
+def die(*arguments):
+    swap(*arguments)
+    os.kill(os.getpid(), signal.SIGKILL)
+publish._swap_database = die
+publish.publish(Warehouse(settings.warehouse_path), settings, "run-1")
+"""
+
+
+def test_a_publish_that_is_killed_is_whole_for_readers_and_made_good_by_the_next(warehouse, settings):
+    publish.publish(warehouse, settings, "run-0")
+    build_marts(warehouse, 1, value="-7")
+    killed = subprocess.run([sys.executable, "-c", KILLED, str(settings.data_dir)])
+    assert killed.returncode == -signal.SIGKILL
+    with publish.open_published(settings) as con:
+        assert con.execute("SELECT run_id FROM run_info").fetchall() == [("run-1",)]
+        assert con.execute("SELECT DISTINCT number FROM daily_asset_flows").fetchall() == [(1,)]
+    publish.note_headlines(warehouse, settings)  # what every run does first
+    manifest = publish.publish(warehouse, settings, "run-2")
+    assert json.loads((settings.published_dir / "manifest.json").read_text()) == manifest
+    assert rows(f"SELECT run_id FROM '{settings.published_dir}/parquet/run_info.parquet'") == [("run-2",)]
+    with publish.open_published(settings) as con:
+        counts = con.execute("SELECT run_id, count(*) FROM published_headlines GROUP BY 1 ORDER BY 1").fetchall()
+    assert counts == [("run-0", DAYS), ("run-1", DAYS)]
+
+
 def _read_until(path: str, stop, results) -> None:
     reads, problems = 0, []
     while not stop.is_set():

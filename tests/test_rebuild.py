@@ -258,6 +258,23 @@ def test_restated_refused_and_vanished_rows_are_rebuilt_too(house: House):
     assert values(rebuilt, refused) == [("run-c", "defillama", "stablecoin_totals", "failed")]
 
 
+def test_a_stored_day_stays_where_its_row_comes_back_as_nonsense(house: House):
+    """It was understood once and is not withdrawn. A schedule of chaos lost such rows for good."""
+    world, day = World(FIRST + timedelta(days=20)), FIRST + timedelta(days=18)
+    house.run("run-1", world)
+    stored = f"SELECT volume_quote::INT, load_id FROM raw.spot_flows WHERE symbol = 'SOLUSDT' AND utc_date = '{day}'"
+    before = values(house.warehouse, stored)
+    for number, nonsense in enumerate(({QUOTE: "NaN"}, {TAKER: "201.0"}, {0: "yesterday"}), 2):
+        world.changes = {("SOLUSDT", day): nonsense}
+        house.run(f"run-{number}", world)
+        assert values(house.warehouse, stored) == before and len(before) == 1
+        assert values(house.warehouse, "SELECT count(*) FROM raw.spot_flows_history") == [(0,)]
+    world.changes = {("SOLUSDT", day): {QUOTE: "210.0", CLOSE: "2.2"}}
+    house.run("run-5", world)
+    assert [volume for volume, _ in values(house.warehouse, stored)] == [210]
+    assert_same(tables(house.rebuilt()), tables(house.warehouse))
+
+
 def test_an_answer_cut_by_a_kill_is_not_taken_for_a_short_one(house: House):
     world = World(FIRST + timedelta(days=20))
     house.run("run-1", world)

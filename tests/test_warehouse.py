@@ -451,6 +451,36 @@ def test_a_warehouse_of_a_newer_altflow_is_refused_and_left_as_it_is(warehouse: 
     assert "gaps" not in everything(warehouse)
 
 
+def test_a_warehouse_of_an_older_altflow_gets_what_has_come_since(warehouse: Warehouse, settings: Settings):
+    warehouse.replace_window(flows([flow(0)], 0, 1), "r")
+    before = everything(warehouse)
+    with warehouse.open() as con:
+        con.execute("ALTER TABLE raw.spot_flows DROP COLUMN open_price")
+        con.execute("ALTER TABLE raw.spot_flows_history DROP COLUMN open_price")
+        con.execute("DROP TABLE raw.publications")
+    warehouse.prepare(settings)
+    assert everything(warehouse).keys() == before.keys()
+    warehouse.replace_window(flows([flow(0)], 0, 1), "again")
+    assert rows(warehouse, "SELECT symbol, utc_date, volume_quote FROM raw.spot_flows") == [("SOLUSDT", FIRST, 10)]
+
+
+@pytest.mark.parametrize(
+    ("change", "named"),
+    [
+        ("ALTER TABLE raw.spot_flows DROP COLUMN volume_quote", "raw.spot_flows.volume_quote DECIMAL(38, 12) NOT NULL"),
+        ("ALTER TABLE raw.spot_flows ALTER COLUMN open_price TYPE VARCHAR", "raw.spot_flows.open_price DOUBLE"),
+    ],
+)
+def test_a_warehouse_that_is_too_old_is_refused_and_left_as_it_is(change, named, warehouse, settings):
+    with warehouse.open() as con:
+        con.execute(change)
+        con.execute("DROP TABLE raw.gaps")
+    with pytest.raises(WarehouseError) as caught:
+        warehouse.prepare(settings)
+    assert named in str(caught.value) and "ALTFLOW_DATA_DIR" in str(caught.value)
+    assert "gaps" not in everything(warehouse)
+
+
 def test_a_file_that_is_no_warehouse_is_refused(tmp_path: Path, settings: Settings):
     path = tmp_path / "w.duckdb"
     path.write_bytes(b"not a database " * 1000)
@@ -569,3 +599,35 @@ def test_the_lock_file_tells_people_who_holds_it(settings: Settings):
     lock.acquire()
     assert json.loads(settings.lock_path.read_text())["pid"] == os.getpid()
     lock.release()
+
+
+def test_an_answer_for_several_tables_is_committed_whole_or_not_at_all(warehouse: Warehouse):
+    """Else its first table would note it as had, and the others would never be asked for again."""
+    listing = {"symbol": "SOLUSDT", "base_asset": "SOL", "quote_asset": "USDT", "status": "TRADING"}
+    told = listing | {"exchange": "binance", "is_trading": True, "is_listed": True, "body_sha256": "a" * 64}
+    before = everything(warehouse)
+    for listed in ([told, told], [told]):
+        arrived = [Arrived(("binance",), FOREVER)]
+        beside = Delivery(SPOT_SYMBOLS, table(SPOT_SYMBOLS, listed), arrived, "binance", "spot_flows", answered=[])
+        try:
+            done = warehouse.replace_window(flows([flow(0)], 0, 2), "r", beside)
+        except WarehouseError as error:
+            assert "arrived twice" in str(error) and everything(warehouse) == before
+    assert counts(done) == (2, 2, 0, 0)
+    assert rows(warehouse, "SELECT dataset, scope FROM raw.asked") == [("spot_flows", "SOLUSDT")]
+
+
+def test_what_came_last_is_last_also_where_the_clock_was_set_back(
+    warehouse: Warehouse, settings: Settings, monkeypatch: pytest.MonkeyPatch
+):
+    window = Window(FIRST, FIRST + timedelta(days=2))
+    with monkeypatch.context() as ahead:
+        ahead.setattr("orchestration.warehouse._utc", lambda: datetime(2126, 1, 1))
+        warehouse.begin_run("ahead", settings, window, "test")
+        warehouse.note_gaps("ahead", [Gap("binance", "spot_flows", "SOLUSDT", window, "failed", "HTTP 500")])
+    again = Warehouse(warehouse.path)
+    again.begin_run("right", settings, window, "test")
+    again.replace_window(flows([flow(0)], 0, 2), "right")
+    assert rows(again, "SELECT run_id FROM raw.runs ORDER BY started_at") == [("ahead",), ("right",)]
+    later = "SELECT answered_at > noticed_at FROM raw.asked, raw.gaps WHERE asked.scope = gaps.scope"
+    assert rows(again, later) == [(True,)]

@@ -28,7 +28,7 @@ def fail_dead_runs(instance: dg.DagsterInstance, own_run_id: str | None = None) 
     Only a run that noted its process is judged; returns the ids of the dead."""
     dead = []
     for run in instance.get_runs(filters=dg.RunsFilter(statuses=ACTIVE)):
-        pid = run.tags.get(window.PID_TAG)
+        pid = run.tags.get(window.PID_TAG) or run.tags.get(window.EARLIER_PID_TAG)
         if run.run_id != own_run_id and pid and not _is_alive(pid):
             instance.report_run_failed(run, "its process ended without a word (killed or powered off)")
             dead.append(run.run_id)

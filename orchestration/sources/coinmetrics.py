@@ -57,12 +57,13 @@ def parse_caps(body: Body) -> Parsed:
     """Rows of records.ASSET_CAPS from one page; the day is that of the row's time (UTC)."""
     try:
         rows = distinct(body.data["data"])
+        days = [date.fromisoformat(row["time"][:10]) for row in rows]
         caps, rates = amounts([row.get(CAP) for row in rows]), prices([row.get(PRICE) for row in rows])
         table = pa.table(
             {
                 "upstream": ["coinmetrics"] * len(rows),
                 "asset": [row["asset"] for row in rows],
-                "utc_date": [date.fromisoformat(row["time"][:10]) for row in rows],
+                "utc_date": days,
                 "cap_usd": caps.values,
                 "price_usd": rates.values,
                 "body_sha256": [body.sha256] * len(rows),
@@ -73,7 +74,7 @@ def parse_caps(body: Body) -> Parsed:
         raise SourceError(f"{body.url}: not asset metrics ({error!r})") from None
     bad = rates.bad | caps.bad
     refused = [
-        Refused(ASSET_CAPS.table, f"{rows[i]['asset']} {rows[i]['time'][:10]}", why, str(rows[i]), body.sha256)
+        Refused(ASSET_CAPS.table, f"{rows[i]['asset']} {rows[i]['time'][:10]}", why, str(rows[i]), body.sha256, days[i])
         for i, why in sorted(bad.items())
     ]
     if refused:

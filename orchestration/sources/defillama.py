@@ -170,8 +170,10 @@ def _parsed(record, columns: dict, keys: list[str], cells: list) -> Parsed:
         table = table.filter(pa.array([i not in bad for i in range(len(keys))], pa.bool_()))
     if lacks := lacking(table):
         raise ValueError(f"{lacks} is missing")
+    days = columns.get("utc_date") or [None] * len(keys)
     refused = [
-        Refused(record.table, keys[i], why, keys[i], columns["body_sha256"][i]) for i, why in sorted(bad.items())
+        Refused(record.table, keys[i], why, keys[i], columns["body_sha256"][i], days[i])
+        for i, why in sorted(bad.items())
     ]
     return Parsed({record.table: table}, sum(column.rounded_count for column in cells), refused)
 

@@ -50,7 +50,7 @@ def parse_series(body: Body) -> Parsed:
         schema=MACRO_OBSERVATIONS.schema,
     )
     refused = [
-        Refused(MACRO_OBSERVATIONS.table, f"{series} {days[i]}", why, str(rows[i]), body.sha256)
+        Refused(MACRO_OBSERVATIONS.table, f"{series} {days[i]}", why, str(rows[i]), body.sha256, days[i])
         for i, why in value.bad.items()
     ]
     if refused:

@@ -14,8 +14,8 @@ flows as (
         {% if is_incremental() %}
             -- The days themselves and the first days of their windows.
             and utc_date in (
-                select unnest([days.utc_date, days.utc_date - 364])
-                from {{ days_changed(364) }} as days(utc_date)
+                select unnest([changed.utc_date, changed.utc_date - 364])
+                from {{ days_changed(364) }} as changed
             )
         {% endif %}
 ),
