@@ -3,7 +3,6 @@
     'R3': 'not measurable: no hourly bars are stored; tests/test_quality.py sums those that were recorded',
     'R8': 'not measurable: no upstream reports a total of its closed days',
     'R26': 'not measurable in one run: proven by tests/test_metamorphic.py and tests/test_chaos.py',
-    'R28': 'not measurable where nobody stopped: it shows in coverage_daily and in R27; proven by tests/test_quality.py',
 } -%}
 -- What a run cannot judge is said, not left out.
 with run as (select * from {{ ref('int_run_selected') }}),
