@@ -1,11 +1,14 @@
 """`altflow status`: what counts as late, and what is said of what is not there."""
 
 from datetime import date
+from pathlib import Path
 
 import pytest
 
 from orchestration import freshness
+from orchestration.commands.sizes import sizes
 from orchestration.commands.status import _absent, _dataset
+from orchestration.settings import Settings
 
 
 @pytest.mark.parametrize(
@@ -61,3 +64,25 @@ def test_a_series_is_late_by_its_own_calendar(frequency: str | None, newest: dat
 
 def test_a_file_of_ones_own_is_never_late():
     assert _dataset(("imported_caps", "import", None, date(2020, 1, 1), 1), date(2026, 3, 10)).state == ""
+
+
+def test_room_is_told_by_upstream_and_adds_up(tmp_path: Path):
+    data = tmp_path / "data"
+    files = {
+        "archive/binance/2026-03/run-1.pack": 50,
+        "archive/binance/2026-03/run-2.pack": 7,
+        "archive/okx/2026-03/run-1.pack": 5,
+        "warehouse.duckdb": 100,
+        "warehouse.20260301T000000Z.duckdb": 90,
+        "published/marts.duckdb": 30,
+        "published/parquet.run/claims.parquet": 20,
+    }
+    for name, size in files.items():
+        (data / name).parent.mkdir(parents=True, exist_ok=True)
+        (data / name).write_bytes(bytes(size))
+    (data / "published" / "parquet").symlink_to("parquet.run")
+    found = {size.what: (size.file_count, size.byte_count) for size in sizes(Settings("sandbox", data))}
+    assert found["archive of binance"] == (2, 57) and found["archive of okx"] == (1, 5)
+    assert found["warehouse and index of bodies"] == (1, 100) and found["warehouses of before"] == (1, 90)
+    assert found["published file"] == (1, 30) and found["published Parquet"] == (1, 20)
+    assert found["all"] == (7, sum(files.values()))
