@@ -10,7 +10,7 @@ import contextlib
 import json
 import os
 import struct
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from datetime import date, datetime
 from pathlib import Path
@@ -28,6 +28,25 @@ _DAMAGED = (ValueError, LookupError, TypeError, OSError, OverflowError, MemoryEr
 
 class ArchiveError(Exception):
     """A body that is not what its card says; the message names pack and offset."""
+
+
+class BodyPruned(ArchiveError):
+    """A body that was removed on purpose; the message says when."""
+
+
+@dataclass(frozen=True)
+class Pruned:
+    """A pack that was removed on purpose. `pack`: the name that it had; `bodies`: SHA-256 of what it held;
+    `cited_count`: how many of them stored rows were read from; times are naive UTC."""
+
+    pack: str
+    pruned_at: datetime
+    byte_count: int
+    bodies: frozenset[str]
+    cited_count: int
+
+    def refusal(self) -> BodyPruned:
+        return BodyPruned(f"pruned on {self.pruned_at:%Y-%m-%d} by `altflow prune`, with its pack {self.pack}")
 
 
 @dataclass(frozen=True)
@@ -147,19 +166,55 @@ class Archive:
         byte count, as `read` takes them. Only cards are read, no body; a torn or damaged end is left out."""
         found: dict[str, tuple[str, int, int, int]] = {}
         for path in sorted((self.root / upstream / f"{fetched_at:%Y-%m}").glob("*.pack")):
-            name, size = str(path.relative_to(self.root)), path.stat().st_size
-            with open(path, "rb") as file, contextlib.suppress(ValueError, KeyError):
-                while len(head := file.read(_HEAD.size)) == _HEAD.size:
-                    magic, length = _HEAD.unpack(head)
-                    if magic != _SKIPPABLE:
-                        break
-                    card = json.loads(file.read(length))
-                    start = file.tell()
-                    if start + card["length"] > size:
-                        break
-                    found.setdefault(card["sha256"], (name, start, card["length"], card["bytes"]))
-                    file.seek(card["length"], os.SEEK_CUR)
+            name = str(path.relative_to(self.root))
+            for card, start in self.cards(name):
+                found.setdefault(card["sha256"], (name, start, card["length"], card["bytes"]))
         return found
+
+    def cards(self, pack: str) -> Iterator[tuple[dict, int]]:
+        """The card of each whole body of a pack, and where the body starts. No body is read; what follows damage or a
+        torn end is left out."""
+        path = self.root / pack
+        size = path.stat().st_size
+        with open(path, "rb") as file, contextlib.suppress(ValueError, KeyError):
+            while len(head := file.read(_HEAD.size)) == _HEAD.size:
+                magic, length = _HEAD.unpack(head)
+                if magic != _SKIPPABLE:
+                    return
+                card = json.loads(file.read(length))
+                start = file.tell()
+                if start + card["length"] > size:
+                    return
+                yield card, start
+                file.seek(start + card["length"])
+
+    def prune(self, pack: str, cited: Collection[str], now: datetime) -> None:
+        """Removes a pack and leaves a note of what it held, so that nobody takes it for lost. `cited`: bodies that
+        stored rows were read from."""
+        path = self.root / pack
+        held = sorted({card["sha256"] for card, _ in self.cards(pack)})
+        note = {
+            "pruned_at": now.isoformat(timespec="seconds"),
+            "bytes": path.stat().st_size,
+            "cited": len(set(held) & set(cited)),
+            "bodies": held,
+        }
+        aside, final = path.with_suffix(".pruned.part"), path.with_suffix(".pruned")
+        with open(aside, "w") as file:
+            json.dump(note, file)
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(aside, final)
+        path.unlink()
+
+    def pruned(self) -> Iterator[Pruned]:
+        """What was removed on purpose and is not there."""
+        for path in sorted(self.root.glob("*/*/*.pruned")):
+            pack = path.with_suffix(".pack")
+            if not pack.exists():
+                told = json.loads(path.read_text())
+                at, bodies = datetime.fromisoformat(told["pruned_at"]), frozenset(told["bodies"])
+                yield Pruned(pack.relative_to(self.root).as_posix(), at, told["bytes"], bodies, told["cited"])
 
     def entries(self) -> Iterator[Entry]:
         """Every whole body of every pack: packs in the order of their first fetch, bodies as appended; a

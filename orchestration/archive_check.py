@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 
 import pyarrow as pa
 
-from orchestration.archive import Archive, ArchiveError
+from orchestration.archive import Archive, ArchiveError, Pruned
 
 
 @dataclass
@@ -21,6 +21,8 @@ class Pack:
     unpacked_count: int = 0
     broken: list[str] = field(default_factory=list)
     missing_count: int = 0
+    pruned_count: int = 0
+    pruned: Pruned | None = None
     orphan_count: int = 0
     damage: str | None = None
     """where the pack itself can be read no further"""
@@ -44,15 +46,20 @@ def check(archive: Archive, index: pa.Table, progress: Callable[[str, int, int],
         named.setdefault(row["pack"], []).append(row)
     known = set(index["body_sha256"].to_pylist())
     names = sorted(named.keys() | set(archive.packs()))
+    pruned = {each.pack: each for each in archive.pruned()}
     found = []
     for done, name in enumerate(names, 1):
-        found.append(_pack(archive, name, named.get(name, ()), known))
+        found.append(_pack(archive, name, named.get(name, ()), known, pruned.get(name)))
         progress("packs", done, len(names))
     return found
 
 
-def _pack(archive: Archive, name: str, rows: Sequence[dict], known: set[str]) -> Pack:
-    pack, path = Pack(name), archive.root / name
+def _pack(archive: Archive, name: str, rows: Sequence[dict], known: set[str], pruned: Pruned | None) -> Pack:
+    pack, path = Pack(name, pruned=pruned), archive.root / name
+    if pruned:
+        pack.pruned_count = sum(row["body_sha256"] in pruned.bodies for row in rows)
+        pack.missing_count = len(rows) - pack.pruned_count
+        return pack
     if not path.is_file():
         pack.missing_count = len(rows)
         return pack

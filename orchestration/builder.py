@@ -1,6 +1,7 @@
 """dbt in a process of its own: it is imported and reads the project on another core while the run fetches."""
 
 import contextlib
+import hashlib
 import json
 import os
 import subprocess
@@ -13,6 +14,8 @@ from typing import IO, Any
 from orchestration.settings import ROOT, Settings
 
 TAIL = 2_000
+PROJECT = ROOT / "dbt_project"
+STATISTICS = ROOT / "orchestration" / "statistics"
 
 
 class BuildError(RuntimeError):
@@ -104,3 +107,12 @@ class Builder:
             return "(none)"
         self._log.seek(0)
         return self._log.read()[-TAIL:].decode(errors="replace").strip() or "(none)"
+
+
+def project_version() -> str:
+    """A hash of every file that dbt reads, and of what its Python models call."""
+    digest = hashlib.sha256()
+    for path in sorted([*PROJECT.rglob("*"), *STATISTICS.rglob("*.py")]):
+        if path.is_file() and not {"target", "logs"} & set(path.relative_to(ROOT).parts):
+            digest.update(str(path.relative_to(ROOT)).encode() + b"\0" + path.read_bytes())
+    return digest.hexdigest()

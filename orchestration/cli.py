@@ -16,7 +16,14 @@ def _day(text: str) -> date:
         raise argparse.ArgumentTypeError(f"{text!r} is not a UTC day; write it as YYYY-MM-DD") from None
 
 
-def _parser() -> argparse.ArgumentParser:
+def _count(text: str) -> int:
+    if not (text.isascii() and text.isdigit() and int(text)):
+        raise argparse.ArgumentTypeError(f"{text!r} is not a number above 0")
+    return int(text)
+
+
+def parser() -> argparse.ArgumentParser:
+    """The command line: all commands and their options."""
     parser = argparse.ArgumentParser(
         prog="altflow",
         description="An open, auditable warehouse of spot order flow.",
@@ -48,6 +55,7 @@ exit codes: 0 published and complete; 1 failed, nothing published; 2 wrong usage
 
     status = commands.add_parser("status", help="freshness, coverage and runs of the published snapshot")
     status.add_argument("--json", action="store_true", help="as JSON")
+    status.add_argument("--sizes", action="store_true", help="only how much room everything takes")
     _snapshot_arguments(status)
 
     sql = commands.add_parser("sql", help="SQL on the published snapshot; without a query an interactive prompt")
@@ -125,6 +133,44 @@ examples:
         )
     )
 
+    rebuild = commands.add_parser(
+        "rebuild",
+        help="the warehouse and the snapshot made anew from the archive alone",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        description="""Makes the warehouse anew from the bodies in the archive, builds and checks the marts, publishes.
+No upstream is asked, and the marts are those of before. The warehouse of before stays beside the new one; until the
+new one has passed every blocking check nothing is changed. Gaps and what stood published are taken over from the old
+warehouse, if it can still be read; the archive does not know them.""",
+        epilog="""examples:
+  altflow rebuild                                 where there is no warehouse (lost, or a copy of the archive)
+  altflow rebuild --replace                       keeps the present one as warehouse.<time>.duckdb
+  altflow rebuild --source recorded --market DIR  into the data folder of recorded runs""",
+    )
+    rebuild.add_argument("--replace", action="store_true", help="a warehouse is there: make a new one in its place")
+    rebuild.add_argument("--quiet", action="store_true", help="no progress bar")
+    _snapshot_arguments(rebuild)
+    rebuild.add_argument(
+        "--market", metavar="DIR", help="the folder of a recorded market (goes with --source recorded)"
+    )
+
+    prune = commands.add_parser(
+        "prune",
+        help="remove old bodies from the archive",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        description="""Removes whole packs of the archive (what one run received of one upstream) whose bodies are all
+older than so many days. A pack that a stored row was read from stays, unless --cited. A note of what was removed stays
+in its place: `altflow trace --open` and `altflow doctor --verify-archive` call it pruned, not lost. No run prunes.""",
+        epilog="""examples:
+  altflow prune --keep-days 400 --dry-run         what that would remove
+  altflow prune --keep-days 400 --cited           also what rows were read from: they stay, and lose their proof""",
+    )
+    prune.add_argument(
+        "--keep-days", type=_count, metavar="N", help="keep bodies of the last N days (ALTFLOW_KEEP_DAYS)"
+    )
+    prune.add_argument("--cited", action="store_true", help="also bodies that rows were read from")
+    prune.add_argument("--dry-run", action="store_true", help="only say what would be removed")
+    _snapshot_arguments(prune)
+
     ui = commands.add_parser("ui", help="Dagster's UI and daemon with the schedules on")
     ui.add_argument("--port", type=int, default=3000, metavar="P")
     return parser
@@ -162,7 +208,7 @@ def _snapshot_arguments(parser: argparse.ArgumentParser) -> None:
 
 def main(argv: list[str] | None = None) -> int:
     """Runs one command and returns its exit code."""
-    args = _parser().parse_args(argv)
+    args = parser().parse_args(argv)
     if args.command == "sandbox":
         from orchestration.sandbox import command
 

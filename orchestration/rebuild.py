@@ -6,7 +6,7 @@ quarantine and the index of bodies too. What the archive cannot know starts anew
 loading, gaps and what was published.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from itertools import groupby
 from pathlib import Path
 
@@ -22,17 +22,28 @@ class RebuildError(Exception):
     """Nothing was rebuilt; the message says why and what to do."""
 
 
+Progress = Callable[[int, int], None]
+"""called with the bytes of the archive that are loaded, and all of them"""
+
+
 def rebuild(
-    archive: Archive, target: Path, settings: Settings, validator: Validator, run_id: str, code_version: str
+    archive: Archive,
+    target: Path,
+    settings: Settings,
+    validator: Validator,
+    run_id: str,
+    code_version: str,
+    progress: Progress = lambda done, total: None,
 ) -> list[Loaded]:
     """Fills a new warehouse at `target` and returns what every batch did. `run_id` names the run that is
     noted at the end, for dbt to build on; rows keep the runs that fetched them.
 
-    Raises RebuildError where `target` exists or the archive is empty, ArchiveError where it is damaged."""
+    Raises RebuildError where `target` exists, the archive is empty or lacks cited bodies, ArchiveError where it is
+    damaged."""
     if target.exists():
         raise RebuildError(f"{target} exists; rebuild into a new file, then put that in its place")
     try:
-        return _replay(archive, Warehouse(target), settings, validator, run_id, code_version)
+        return _replay(archive, Warehouse(target), settings, validator, run_id, code_version, progress)
     except BaseException:
         for path in (target, target.with_name(f"{target.name}.wal")):
             path.unlink(missing_ok=True)
@@ -40,13 +51,29 @@ def rebuild(
 
 
 def _replay(
-    archive: Archive, warehouse: Warehouse, settings: Settings, validator: Validator, run_id: str, code_version: str
+    archive: Archive,
+    warehouse: Warehouse,
+    settings: Settings,
+    validator: Validator,
+    run_id: str,
+    code_version: str,
+    progress: Progress,
 ) -> list[Loaded]:
+    lacking = [each for each in archive.pruned() if each.cited_count]
+    if lacking:
+        raise RebuildError(
+            f"{sum(each.cited_count for each in lacking):,} bodies that rows were read from were pruned, e.g. with "
+            f"{lacking[0].pack} on {lacking[0].pruned_at:%Y-%m-%d}: the archive alone does not make these tables any "
+            "more; keep the warehouse and its backups"
+        )
     warehouse.prepare(settings)
     loader = Loader(warehouse, validator)
     done: list[Loaded] = []
     days: list[Window] = []
+    total, reached = sum((archive.root / pack).stat().st_size for pack in archive.packs()), 0
     for fetched_by, entries in _batches(archive):
+        reached += sum(entry.length for entry in entries)
+        progress(reached, total)
         answers = _answers(entries)
         items = [_fetched(pages) for pages in answers]
         loaded = Loaded(entries[0].body.dataset)
@@ -71,6 +98,7 @@ def _replay(
     first = min((window.start for window in days), default=settings.start)
     last = max((window.end for window in days), default=settings.start)
     warehouse.begin_run(run_id, settings, Window(first, last), code_version)
+    progress(total, total)
     return done
 
 

@@ -27,6 +27,8 @@ class Settings:
     allow_noncommercial: bool = False
     trade_archive: str | None = field(default=None, repr=False)
     dask_scheduler: str | None = field(default=None, repr=False)
+    keep_days: int | None = None
+    """how long `altflow prune` keeps bodies; None: for ever"""
     webhook_url: str | None = field(default=None, repr=False)
     """a secret"""
 
@@ -100,6 +102,12 @@ def _truth(name: str, value: str) -> bool:
     raise SettingsError(f"{name}={value}: neither yes nor no; write 1 or 0")
 
 
+def _days(name: str, value: str) -> int | None:
+    if value and not (value.isascii() and value.isdigit() and int(value)):
+        raise SettingsError(f"{name}={value}: not a number of days; write one above 0, or nothing")
+    return int(value) if value else None
+
+
 def shown(url: str) -> str:
     """An address as messages may quote it: without user, password and query, which may be secrets."""
     try:
@@ -161,6 +169,7 @@ def load(source: str | None = None, market_dir: str | None = None) -> Settings:
         upstreams=_upstreams(get("UPSTREAMS")),
         trade_archive=get("TRADE_ARCHIVE") or None,
         dask_scheduler=get("DASK_SCHEDULER") or None,
+        keep_days=_days("ALTFLOW_KEEP_DAYS", get("KEEP_DAYS")),
         webhook_url=get("WEBHOOK_URL") or None,
         allow_noncommercial=_truth("ALTFLOW_ALLOW_NONCOMMERCIAL", noncommercial) if noncommercial else source != "live",
     )

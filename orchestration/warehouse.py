@@ -524,6 +524,38 @@ class Warehouse:
                 con.execute("INSERT INTO raw.builds VALUES (?, ?, ?, ?)", row)
             con.execute("COMMIT")
 
+    def cited_bodies(self) -> dict[str, set[str]]:
+        """By pack the SHA-256 of every body that a row was read from: one stored, replaced since, or in quarantine."""
+        tables = [name for record in RECORDS.values() for name in (record.table, f"{record.table}_history")]
+        cited = " UNION ".join(f"SELECT body_sha256 FROM raw.{table}" for table in (*tables, "quarantine"))
+        found: dict[str, set[str]] = {}
+        for row in self.read(
+            f"SELECT pack, body_sha256 FROM raw.source_files SEMI JOIN ({cited}) USING (body_sha256)"
+        ).to_pylist():
+            found.setdefault(row["pack"], set()).add(row["body_sha256"])
+        return found
+
+    def take_over(self, other: Path) -> None:
+        """Copies from another warehouse what no archive knows: gaps, absences, when it was answered, and what was
+        published. Raises WarehouseError, with nothing copied, where it cannot be read or has other columns."""
+        try:
+            with self.open() as con:
+                con.execute(f"ATTACH '{str(other).replace(chr(39), chr(39) * 2)}' AS other (READ_ONLY)")
+                con.execute("BEGIN TRANSACTION")
+                for table in ("gaps", "absences", "published_headlines", "publications"):
+                    con.execute(f"DELETE FROM raw.{table}")
+                    con.execute(f"INSERT INTO raw.{table} BY NAME FROM other.raw.{table}")
+                # What is missing since the last answer is a gap: the time of the rebuilding would close all.
+                con.execute(
+                    "UPDATE raw.asked AS a SET answered_at = o.answered_at FROM other.raw.asked AS o WHERE "
+                    "(a.upstream, a.dataset, a.scope, a.start_date, a.end_date) "
+                    "= (o.upstream, o.dataset, o.scope, o.start_date, o.end_date)"
+                )
+                con.execute("COMMIT")
+                con.execute("DETACH other")
+        except duckdb.Error as error:
+            raise WarehouseError(f"{other}: what no archive knows cannot be read ({str(error)[:200]})") from None
+
     def note_gaps(self, run_id: str, gaps: Sequence[Gap]) -> None:
         """Notes what was asked of an upstream in this run and did not arrive."""
         if not gaps:
@@ -539,6 +571,16 @@ class Warehouse:
                 ],
             )
             con.execute("COMMIT")
+
+
+def source_of(path: Path) -> str | None:
+    """The source that the folder of a warehouse belongs to; None where the file cannot be read, whatever ails it."""
+    try:
+        with Warehouse(path).open() as con:
+            stamp = _stamp(con)
+    except (WarehouseError, duckdb.Error):
+        return None
+    return stamp[0] if stamp else None
 
 
 def _first(cursor: duckdb.DuckDBPyConnection) -> tuple | None:

@@ -344,22 +344,29 @@ BROKEN: dict[str, list[tuple[dict[str, Any], set[str]]]] = {
         ({"low_price": 10.2}, {"is_low_lowest"}),
         (
             {"high_price": 0.0},
-            {"high_price", "is_high_highest", "is_mean_price_within_range"},
+            {"high_price", "is_high_highest", "is_mean_price_within_range", "is_taker_price_within_range"},
         ),
         ({"volume_quote": D("-31.5")}, {"volume_quote", "is_taker_quote_within_volume", "is_mean_price_within_range"}),
         ({"volume_base": D("-3")}, {"volume_base", "is_taker_base_within_volume", "is_mean_price_within_range"}),
-        ({"taker_buy_quote": D("-0.000000000001")}, {"taker_buy_quote"}),
-        ({"taker_buy_base": D("-1")}, {"taker_buy_base"}),
+        ({"taker_buy_quote": D("-0.000000000001")}, {"taker_buy_quote", "is_taker_price_within_range"}),
+        ({"taker_buy_base": D("-1")}, {"taker_buy_base", "is_taker_price_within_range"}),
         # Too close for floats: both sides are the same double.
         (
             {
                 "volume_quote": D("1000000000.000000000001"),
                 "volume_base": D("100000000"),
                 "taker_buy_quote": D("1000000000.000000000002"),
+                "taker_buy_base": D("100000000"),
             },
             {"is_taker_quote_within_volume"},
         ),
-        ({"taker_buy_base": D("3.000000000001")}, {"is_taker_base_within_volume"}),
+        (
+            {"taker_buy_base": D("3.000000000001"), "taker_buy_quote": D("30")},
+            {"is_taker_base_within_volume"},
+        ),
+        # Base and quote mistaken for each other, both within their volumes: 1.5 bought at 7.
+        ({"taker_buy_base": D("1.5")}, {"is_taker_price_within_range"}),
+        ({"taker_buy_quote": D("8.9")}, {"is_taker_price_within_range"}),
         ({"volume_quote": D("26.9")}, {"is_mean_price_within_range"}),
         ({"volume_quote": D("36.1")}, {"is_mean_price_within_range"}),
         ({"volume_base": D("0")}, {"is_mean_price_within_range", "is_taker_base_within_volume"}),
@@ -950,7 +957,7 @@ def test_an_invalid_window_without_a_cumulative_figure_passes(validator: Validat
 
 
 def test_the_report_reads_well_and_survives_json(validator: Validator):
-    change = {"taker_buy_quote": D("31.500000000001")}
+    change = {"taker_buy_quote": D("31.500000000001"), "taker_buy_base": D("3")}
     report = validator.check("raw_spot_flows", table_of("raw_spot_flows", [{}, change]), WINDOW)
     assert report.message == (
         "raw_spot_flows: 2 rows\n"
@@ -1143,5 +1150,5 @@ def test_one_real_row_in_434095_fails(validator: Validator, market: Path):
     (row,) = report.refused_rows
     bad = flows.slice(row, 1).to_pylist()[0]
     assert (bad["symbol"], bad["utc_date"]) == ("AUDUSDT", date(2020, 11, 13))
-    assert blamed(report, row) == {"is_high_highest", "is_mean_price_within_range"}
+    assert blamed(report, row) == {"is_high_highest", "is_mean_price_within_range", "is_taker_price_within_range"}
     assert report.seconds < 20

@@ -10,9 +10,15 @@ from pathlib import Path
 
 import pytest
 
+from orchestration import archive_check, cli
 from orchestration import run as runs
-from orchestration.archive import Archive, ArchiveError, Asked
+from orchestration.archive import Archive, ArchiveError, Asked, BodyPruned
+from orchestration.commands import FAILED, LOCKED, USAGE
 from orchestration.commands.imports import load_file
+from orchestration.commands.prune import old_packs
+from orchestration.commands.rebuild import put_in_place
+from orchestration.commands.trace import _is_lost, _open
+from orchestration.commands.verify_archive import findings
 from orchestration.expectations.validator import Validator
 from orchestration.ingest import Ingest
 from orchestration.load import Loaded
@@ -23,7 +29,8 @@ from orchestration.sources.body import Body, Window
 from orchestration.sources.http import Answer
 from orchestration.sources.imported import read_file
 from orchestration.sources.registry import DERIVATIVES, IMPORTS
-from orchestration.warehouse import Warehouse
+from orchestration.trace import TracedBody
+from orchestration.warehouse import Gap, Lock, Warehouse, WarehouseError
 
 DAY_MS = 86_400_000
 FIRST = date(2026, 1, 1)
@@ -316,3 +323,120 @@ def test_an_empty_archive_rebuilds_nothing(house: House):
     with pytest.raises(RebuildError, match="no body in .*archive: nothing to rebuild from"):
         house.rebuilt()
     assert not (house.settings.data_dir / "rebuilt.duckdb").exists()
+
+
+# --- what was removed on purpose
+
+
+def test_only_what_no_row_was_read_from_is_pruned_unasked(house: House):
+    """The second run brings nothing new: all its rows keep the bodies of the first."""
+    world = World(FIRST + timedelta(days=20))
+    house.run("run-1", world)
+    house.run("run-2", world)
+    before = tables(house.warehouse)
+    archive, cited = Archive(house.settings.archive_dir), house.warehouse.cited_bodies()
+    assert old_packs(archive, cited, datetime.now() - timedelta(days=2)) == []
+    old = {pack.pack: pack for pack in old_packs(archive, cited, datetime.now() + timedelta(days=2))}
+    spare = [name for name, pack in old.items() if not pack.cited_count]
+    assert {name.rpartition("/")[2] for name in spare} == {"run-2.pack"} and len(old) > len(spare)
+    for name in spare:
+        archive.prune(name, cited.get(name, ()), datetime(2026, 3, 1))
+    assert archive.packs() == sorted(old.keys() - set(spare))
+    # What was removed is no part of any row.
+    rebuilt = tables(house.rebuilt())
+    assert_same(*({name: rows[name] for name in RECORDS} for rows in (rebuilt, before)))
+
+
+def test_what_rows_were_read_from_is_pruned_by_name_and_not_lost(house: House):
+    house.run("run-1", World(FIRST + timedelta(days=20)))
+    archive, cited = Archive(house.settings.archive_dir), house.warehouse.cited_bodies()
+    name = next(pack for pack in archive.packs() if pack.startswith("binance/"))
+    archive.prune(name, cited[name], datetime(2026, 3, 1))
+    (pruned,) = archive.pruned()
+    assert (pruned.pack, pruned.cited_count) == (name, len(cited[name]))
+    index = house.warehouse.read("FROM raw.source_files")
+    found = {pack.name: pack for pack in archive_check.check(archive, index, lambda what, done, total: None)}
+    assert found[name].is_whole and found[name].pruned_count == len(pruned.bodies)
+    assert any("pruned on 2026-03-01 by `altflow prune`" in line for line in findings(list(found.values())))
+    with pytest.raises(RebuildError, match="were pruned, e.g. with binance/"):
+        house.rebuilt()
+    sha256 = min(pruned.bodies)
+    said = _open(house.settings, [TracedBody(sha256, "binance", datetime.now(), 1, FIRST, "SOLUSDT", [])])[sha256]
+    assert isinstance(said, BodyPruned) and not _is_lost(said)
+    # A pack that goes without a note is lost.
+    (house.settings.archive_dir / name).with_suffix(".pruned").unlink()
+    assert not all(pack.is_whole for pack in archive_check.check(archive, index, lambda what, done, total: None))
+
+
+# --- the command
+
+
+@pytest.fixture
+def folder(house: House, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The data folder of a house that ran once, as the command finds it."""
+    house.run("run-1", World(FIRST + timedelta(days=20)))
+    monkeypatch.setenv("ALTFLOW_DATA_DIR", str(house.settings.data_dir))
+    return house.settings.data_dir
+
+
+def test_the_command_overwrites_no_warehouse_unasked(folder: Path, capsys: pytest.CaptureFixture[str]):
+    before = (folder / "warehouse.duckdb").read_bytes()
+    assert cli.main(["rebuild"]) == USAGE
+    assert "altflow rebuild --replace" in capsys.readouterr().err
+    assert (folder / "warehouse.duckdb").read_bytes() == before
+
+
+def test_the_command_says_when_there_is_nothing_to_rebuild_from(tmp_path, capsys, monkeypatch):
+    monkeypatch.setenv("ALTFLOW_DATA_DIR", str(tmp_path / "empty"))
+    assert cli.main(["rebuild"]) == FAILED
+    assert "no body in" in capsys.readouterr().err
+
+
+def test_the_command_waits_for_nobody(folder: Path, capsys: pytest.CaptureFixture[str]):
+    lock = Lock(folder / "warehouse.lock")
+    lock.acquire()
+    try:
+        assert cli.main(["rebuild", "--replace"]) == LOCKED
+    finally:
+        lock.release()
+    assert "another run holds" in capsys.readouterr().err
+
+
+def test_what_cannot_be_rebuilt_leaves_everything_as_it_was(folder: Path, validator: Validator, monkeypatch, capsys):
+    monkeypatch.setattr(runs.Validator, "start", lambda: validator)
+    monkeypatch.setattr(validator, "close", lambda: None)
+    pack = next(folder.rglob("binance/*/*.pack"))
+    pack.write_bytes(pack.read_bytes()[:-9] + b"x" * 9)
+    before = (folder / "warehouse.duckdb").read_bytes()
+    assert cli.main(["rebuild", "--replace", "--quiet"]) == FAILED
+    assert "restore the pack from a backup" in capsys.readouterr().err
+    assert (folder / "warehouse.duckdb").read_bytes() == before
+    assert not list(folder.glob("warehouse.*Z.duckdb"))
+
+
+def test_the_new_warehouse_comes_in_place_and_the_old_one_stays_beside(tmp_path: Path):
+    folder = tmp_path / "data"
+    folder.mkdir()
+    new, old = folder / "new", folder / "warehouse.duckdb"
+    new.write_text("new")
+    old.write_text("old")
+    (folder / "warehouse.duckdb.wal").write_text("of old")
+    kept = put_in_place(new, old)
+    assert kept and (kept.read_text(), old.read_text()) == ("old", "new")
+    assert sorted(folder.iterdir()) == sorted([kept, old, kept.with_name(f"{kept.name}.wal")])
+
+
+def test_what_no_archive_knows_is_taken_over(house: House):
+    house.run("run-1", World(FIRST + timedelta(days=20)))
+    window = Window(FIRST, FIRST + timedelta(days=1))
+    house.warehouse.note_gaps("run-1", [Gap("okx", "spot_flows", "*", window, "failed", "HTTP 500")])
+    rebuilt = house.rebuilt()
+    rebuilt.take_over(house.settings.warehouse_path)
+    for table in ("gaps", "asked"):
+        assert values(rebuilt, f"FROM raw.{table} ORDER BY ALL") == values(
+            house.warehouse, f"FROM raw.{table} ORDER BY ALL"
+        )
+    (house.settings.data_dir / "torn").write_bytes(b"no warehouse")
+    with pytest.raises(WarehouseError, match="what no archive knows cannot be read"):
+        rebuilt.take_over(house.settings.data_dir / "torn")
+    assert len(values(rebuilt, "FROM raw.gaps")) == 1

@@ -1,6 +1,7 @@
 """`altflow run` on the recorded market, from the wire to what analysts read, against an independent computation."""
 
 import json
+import shutil
 from decimal import Decimal
 from pathlib import Path
 
@@ -8,7 +9,7 @@ import duckdb
 import pytest
 
 from tests import recorded
-from tests.commandline import altflow
+from tests.commandline import altflow, differences
 
 pytestmark = pytest.mark.recorded
 
@@ -120,3 +121,13 @@ def test_every_archived_body_of_the_run_is_whole(data):
     done = altflow("doctor", "--verify-archive", data=data, settings={"SOURCE": "recorded"})
     assert done.returncode == 0, done.stdout + done.stderr
     assert done.stdout.strip().splitlines()[-1].startswith("ok    every body is whole: ")
+
+
+@pytest.mark.chaos
+def test_rebuilt_from_the_archive_alone_the_marts_are_the_same(data: Path, market: Path, tmp_path: Path):
+    copy = tmp_path / "data"
+    shutil.copytree(data / "archive", copy / "archive")
+    done = altflow("rebuild", "--source", "recorded", "--market", str(market), data=copy)
+    assert done.returncode == 0, done.stderr[-3000:]
+    assert differences(data / "published" / "marts.duckdb", copy / "published" / "marts.duckdb") == []
+    assert not (copy / "rebuild").exists()

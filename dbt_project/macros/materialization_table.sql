@@ -5,12 +5,11 @@
     {%- set language = model["language"] -%}
     {%- set existing = load_cached_relation(this) -%}
     {%- set target = this.incorporate(type="table") -%}
-    {%- set is_same = env_var("ALTFLOW_SAME_MODELS", "") == "yes" and not should_full_refresh() -%}
 
     {#- What reads the rows that it replaces (built_before) is made aside. -#}
     {%- set is_alone = target | string not in compiled_code -%}
 
-    {%- if language == "sql" and is_same and is_alone and existing is not none and existing.is_table -%}
+    {%- if language == "sql" and is_same_project() and is_alone and existing is not none and existing.is_table -%}
         {% call statement("main") %}
             delete from {{ target }};
             insert into {{ target }} by name ({{ compiled_code }});

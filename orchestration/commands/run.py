@@ -129,19 +129,21 @@ def _write_the_log_fast() -> None:
     """Lets the system write Dagster's log of runs when it likes: a killed run loses none of it, a power cut
     may cost the log (never data), and two hundred waits for the disk are a second and a half of each run.
 
-    Keeps the engine of each of its SQLite files, too. Dagster makes one for every question it asks, some 2,500 in a
-    run, and a new engine has to compile each statement anew: another three seconds. Connections are opened and
-    closed as before."""
+    Keeps the engine of each of its SQLite files, too, and its connections. Dagster makes one for every question it
+    asks, some 2,800 in a run, disposes of it, and a new engine has to compile each statement anew: another four
+    seconds. Between two questions a connection holds no lock."""
     from dagster._core.storage.event_log.sqlite import sqlite_event_log
     from dagster._core.storage.runs.sqlite import sqlite_run_storage
     from sqlalchemy import create_engine, event
     from sqlalchemy.engine import Engine
+    from sqlalchemy.pool import QueuePool
 
     engines: dict[str, Engine] = {}
 
     def kept(url: str, **options) -> Engine:
         if url not in engines:
-            engines[url] = create_engine(url, **options)
+            engines[url] = create_engine(url, **{**options, "poolclass": QueuePool})
+            vars(engines[url])["dispose"] = lambda: None
         return engines[url]
 
     for storage in (sqlite_event_log, sqlite_run_storage):

@@ -92,6 +92,10 @@ class Dataset:
 
 def main(args: argparse.Namespace) -> int:
     settings = load_for_reading(args.source)
+    if args.sizes:
+        from orchestration.commands.sizes import show
+
+        return show(settings, args.json)
     try:
         con = open_published(settings)
     except NothingPublished as error:

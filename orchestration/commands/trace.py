@@ -10,7 +10,7 @@ from datetime import UTC, date, datetime
 from decimal import Decimal
 from typing import Any
 
-from orchestration.archive import Archive, ArchiveError
+from orchestration.archive import Archive, ArchiveError, BodyPruned
 from orchestration.commands import FAILED, USAGE
 from orchestration.commands.terminal import visible
 from orchestration.publish import NothingPublished, open_published
@@ -51,11 +51,16 @@ def main(args: argparse.Namespace) -> int:
             print("SYNTHETIC: a generated market. None of these figures is real.")
         for line in _lines(found, most, opened):
             print(visible(line))
-    is_refuted = found.is_proved is False or any(isinstance(said, ArchiveError) for said in opened.values())
+    is_refuted = found.is_proved is False or any(map(_is_lost, opened.values()))
     return FAILED if is_refuted else 0
 
 
 Opened = list[ReceivedRow] | ArchiveError
+
+
+def _is_lost(said: Opened) -> bool:
+    """Whether a body should be there and is not, or is another: what was removed on purpose is not lost."""
+    return isinstance(said, ArchiveError) and not isinstance(said, BodyPruned)
 
 
 def _open(settings: Settings, bodies: list[TracedBody]) -> dict[str, Opened]:
@@ -63,6 +68,7 @@ def _open(settings: Settings, bodies: list[TracedBody]) -> dict[str, Opened]:
     SHA-256."""
     archive = Archive(settings.archive_dir)
     places: dict[tuple, dict[str, tuple[str, int, int, int]]] = {}
+    pruned = {sha256: each for each in archive.pruned() for sha256 in each.bodies}
     opened: dict[str, Opened] = {}
     for body in bodies:
         if body.upstream is None or not settings.archive_dir.is_dir():
@@ -73,6 +79,8 @@ def _open(settings: Settings, bodies: list[TracedBody]) -> dict[str, Opened]:
             places[month] = archive.located(body.upstream, body.fetched_at)
         place = places[month].get(body.body_sha256)
         try:
+            if place is None and body.body_sha256 in pruned:
+                raise pruned[body.body_sha256].refusal()
             if place is None:
                 raise ArchiveError(f"not in {settings.archive_dir / '/'.join(month)}: restore its pack from a backup")
             content = archive.read(*place, body.body_sha256)
@@ -84,7 +92,7 @@ def _open(settings: Settings, bodies: list[TracedBody]) -> dict[str, Opened]:
 
 def _as_data(said: Opened) -> dict[str, Any]:
     if isinstance(said, ArchiveError):
-        return {"is_intact": False, "error": str(said)}
+        return {"is_intact": False if _is_lost(said) else None, "error": str(said)}
     return {"is_intact": True, "rows": [asdict(row) for row in said]}
 
 

@@ -65,9 +65,17 @@ def findings(packs: Sequence[Pack]) -> list[str]:
             lines.append(f"FAIL  {pack.name}: {len(pack.broken):,} bodies broken, e.g. {pack.broken[0]}; {TO_DO}")
         elif pack.damage:
             lines.append(f"FAIL  {pack.name}: damaged: {pack.damage}")
+        if pack.pruned and pack.pruned_count:
+            cited = (
+                f"{pack.pruned.cited_count:,} of them were cited by rows"
+                if pack.pruned.cited_count
+                else "no row cited them"
+            )
+            lines.append(f"note  {pack.name}: {pack.pruned_count:,} bodies {pack.pruned.refusal()}; {cited}")
         if pack.orphan_count:
             why = "a run was killed before it committed them, or their answer was refused"
             lines.append(f"note  {pack.name}: {pack.orphan_count:,} bodies that no row cites; {why}; nothing to do")
     if all(pack.is_whole for pack in packs):
-        lines.append(f"ok    every body is whole: {sum(pack.body_count for pack in packs):,} in {len(packs):,} packs")
+        there = [pack for pack in packs if not pack.pruned]
+        lines.append(f"ok    every body is whole: {sum(pack.body_count for pack in there):,} in {len(there):,} packs")
     return lines

@@ -13,6 +13,8 @@ from orchestration.run import first_open_day
 from orchestration.settings import Settings
 from orchestration.status import incomplete_from
 
+CRON = ["30 0 * * *", "30 10 * * *"]
+
 
 def daily_job(months: dg.PartitionsDefinition):
     return dg.define_asset_job(
@@ -27,7 +29,7 @@ def daily_schedule(job, load_settings: Callable[[], Settings]) -> dg.ScheduleDef
     @dg.schedule(
         name="daily_schedule",
         job=job,
-        cron_schedule=["30 0 * * *", "30 10 * * *"],
+        cron_schedule=CRON,
         execution_timezone="UTC",
         default_status=dg.DefaultScheduleStatus.RUNNING,
         description="00:30 and 10:30 UTC (the second for files that are published later). Each tick asks for all "

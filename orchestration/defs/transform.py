@@ -3,7 +3,6 @@
 dbt runs in a process of its own (see builder.py), so this one does without importing it.
 """
 
-import hashlib
 import sys
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
@@ -11,10 +10,9 @@ from graphlib import TopologicalSorter
 
 import dagster as dg
 
-from orchestration.builder import BuildError
+from orchestration.builder import PROJECT, BuildError, project_version
 from orchestration.defs.raw import OWNERS
 from orchestration.run import Run
-from orchestration.settings import ROOT
 from orchestration.warehouse import Build
 
 
@@ -36,8 +34,6 @@ with _dbt_hidden():
     from dagster_dbt import DagsterDbtTranslator
     from dagster_dbt.dbt_manifest import validate_manifest
 
-PROJECT = ROOT / "dbt_project"
-STATISTICS = ROOT / "orchestration" / "statistics"
 MANIFEST = PROJECT / "target" / "manifest.json"
 BUILT = ("model", "seed", "test", "snapshot")
 WHOLE = ["--full-refresh"]
@@ -126,7 +122,7 @@ def _build(context: dg.AssetExecutionContext, run: Run, manifest: Mapping) -> Ev
         events = _dbt(run, manifest, ["--select", *names, "--exclude-resource-type", "test", "unit_test"])
         yield from (event for event in events if event.asset_key in context.selected_asset_keys)
         return
-    data, models = run.warehouse.data_version(), _project_version()
+    data, models = run.warehouse.data_version(), project_version()
     built = run.warehouse.built_from()
     if built and (built.data, built.models) == (data, models):
         yield from _with_unchanged(iter(()), manifest, built.run_id)
@@ -170,15 +166,6 @@ def _with_unchanged(events: Events, manifest: Mapping, run_id: str) -> Events:
         yield from stands(ancestors(ids[event.asset_key]))
         yield event
     yield from stands(list(standing))
-
-
-def _project_version() -> str:
-    """A hash of every file that dbt reads, and of what its Python models call."""
-    digest = hashlib.sha256()
-    for path in sorted([*PROJECT.rglob("*"), *STATISTICS.rglob("*.py")]):
-        if path.is_file() and not {"target", "logs"} & set(path.relative_to(ROOT).parts):
-            digest.update(str(path.relative_to(ROOT)).encode() + b"\0" + path.read_bytes())
-    return digest.hexdigest()
 
 
 def _dbt(run: Run, manifest: Mapping, options: list[str], same_models: bool = False) -> Events:

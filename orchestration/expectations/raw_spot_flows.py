@@ -28,6 +28,9 @@ def prepare(table: "pa.Table") -> "pa.Table":
         is_taker_quote_within_volume=columns.is_at_most(table["taker_buy_quote"], quote),
         is_taker_base_within_volume=columns.is_at_most(table["taker_buy_base"], base),
         is_mean_price_within_range=columns.is_mean_price_within(quote, base, low, high),
+        is_taker_price_within_range=columns.is_mean_price_within(
+            table["taker_buy_quote"], table["taker_buy_base"], low, high
+        ),
         is_traded_where_counted=columns.same_zero(table["trade_count"], quote),
     )
 
@@ -66,6 +69,13 @@ RULES = (
         ("volume_quote", "volume_base", "low_price", "high_price"),
         "The mean price paid, quote volume by base volume, lies between the lowest and the highest price; "
         "granted is half a unit of the last decimal that the volumes are written with.",
+        check="R4",
+    ),
+    holds(
+        "is_taker_price_within_range",
+        ("taker_buy_quote", "taker_buy_base", "low_price", "high_price"),
+        "The mean price that takers bought at lies between the lowest and the highest price: else base and quote were "
+        "mistaken for each other.",
         check="R4",
     ),
     between("trade_count", 0, None, "A count is not negative.", check="R4"),

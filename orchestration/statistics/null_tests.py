@@ -7,6 +7,7 @@ net flow itself, so that the volume comes with the drawn day.
 """
 
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 import pyarrow as pa
@@ -117,12 +118,12 @@ def draw(series: Series, block: int, paths: int) -> dict[str, dict[str, np.ndarr
         chosen = chosen.reshape(-1, chosen.shape[2])[: len(imbalance)]
         flows = imbalances.take(chosen)
         flows *= series.gross[:, None]
-        sums = np.cumsum(flows, axis=0, out=flows)
+        sums = accumulated(np.add, flows)
         parts["constant_drift"].append(statistics(sums, series.days))
         sums -= drift
         parts["zero_mean"].append(statistics(sums, series.days))
         flows = centred_nets.take(chosen)
-        parts["zero_mean_net"].append(statistics(np.cumsum(flows, axis=0, out=flows), series.days))
+        parts["zero_mean_net"].append(statistics(accumulated(np.add, flows), series.days))
     return {
         null: {name: np.concatenate([p[name] for p in found]) for name in found[0]} for null, found in parts.items()
     }
@@ -141,7 +142,7 @@ def statistics(sums: np.ndarray, days: np.ndarray) -> dict[str, np.ndarray]:
     was_record = (lows[-1] < lows[0]) & has_earlier
     return {
         "longest_negative_months": longest_run(monthly(sums, days) < 0),
-        "negative_window_days": np.count_nonzero(negative, axis=0).astype(float),
+        "negative_window_days": negative.sum(axis=0, dtype=np.int32).astype(float),
         "longest_negative_window_days": longest_run(negative),
         "is_record_low_today": is_record.astype(float),
         "is_record_low_within_10_days": was_record.astype(float),
@@ -157,5 +158,12 @@ def monthly(sums: np.ndarray, days: np.ndarray) -> np.ndarray:
 def longest_run(flags: np.ndarray) -> np.ndarray:
     """Length of the longest run of True in each column."""
     day = np.arange(1, len(flags) + 1, dtype=np.int16)[:, None]
-    last_break = np.maximum.accumulate(day * ~flags, axis=0)
+    last_break = accumulated(np.maximum, day * ~flags)
     return (day - last_break).max(axis=0, initial=0).astype(float)
+
+
+def accumulated(combine: np.ufunc, rows: np.ndarray) -> np.ndarray:
+    """`combine.accumulate(rows, axis=0)`, in place: a row at a time, where numpy goes down each column by itself."""
+    for before, row in pairwise(rows):
+        combine(before, row, out=row)
+    return rows

@@ -38,17 +38,18 @@ def persistence(months: dict[str, np.ndarray], paths: int) -> list[dict]:
     newest = np.isin(coin, coin[number == 0]) & (place == np.repeat(sizes, sizes) - 1) & judged
     if not newest.any():
         return []
-    shares = [_shares(persistent(values, place), judged, newest)]
-    row_of = np.full((len(sizes), number.max() + 1), -1)
+    judged_count, newest_rows = int(judged.sum()), np.flatnonzero(newest)
+    shares = [_shares(persistent(values, place), judged_count, newest_rows)]
+    row_of = np.full((len(sizes), number.max() + 1), -1, dtype=np.int32)
     row_of[coin, number] = np.arange(len(coin))
     generator = np.random.default_rng([SEED, WINDOW_MONTHS])
     drawn_values = np.empty_like(values)
     for _ in range(paths):
         # Coin by coin, the months that it has in the order of the path.
-        order = row_of[:, generator.permutation(number.max() + 1)].ravel()
+        order = row_of.take(generator.permutation(number.max() + 1), axis=1).ravel()
         # `clip` writes to the array without a copy in between.
         values.take(order[order >= 0], axis=0, out=drawn_values, mode="clip")
-        shares.append(_shares(persistent(drawn_values, place), judged, newest))
+        shares.append(_shares(persistent(drawn_values, place), judged_count, newest_rows))
     observed, drawn = np.array(shares[0]), np.array(shares[1:])
     low, high = np.quantile(drawn, [0.025, 0.975], axis=0)
     return [
@@ -64,7 +65,7 @@ def persistence(months: dict[str, np.ndarray], paths: int) -> list[dict]:
             "seed": SEED,
         }
         for i, (statistic, count) in enumerate(
-            [("persistent_recovery_share", judged.sum()), ("persistent_recovery_share_newest", newest.sum())]
+            [("persistent_recovery_share", judged_count), ("persistent_recovery_share_newest", len(newest_rows))]
         )
     ]
 
@@ -86,6 +87,6 @@ def persistent(values: np.ndarray, place: np.ndarray) -> np.ndarray:
     return lasting & (place >= 2 * first)
 
 
-def _shares(persistent: np.ndarray, judged: np.ndarray, newest: np.ndarray) -> tuple[float, float]:
+def _shares(persistent: np.ndarray, judged_count: int, newest_rows: np.ndarray) -> tuple[float, float]:
     """`persistent` is never true where not judged."""
-    return persistent.sum() / judged.sum(), (persistent & newest).sum() / newest.sum()
+    return np.count_nonzero(persistent) / judged_count, np.count_nonzero(persistent[newest_rows]) / len(newest_rows)

@@ -30,7 +30,7 @@ altcoins as (
 ),
 
 -- Frames count calendar days: a missing day adds nothing and never lets an older one in.
-windows as (
+recent as (
     select
         *,
         lag(utc_date, 1) over in_order as row_before_date,
@@ -43,12 +43,10 @@ windows as (
         sum(net_taker_usd) over month_so_far as net_taker_30d_usd,
         sum(volume_usd) over month_so_far as volume_30d_usd,
         count(*) over month_so_far as month_count,
-        sum(net_taker_usd) over year_before_month as net_taker_lagged_365d_usd,
-        sum(volume_usd) over year_before_month as volume_lagged_365d_usd,
-        count(*) over year_before_month as year_count,
         min(close_price_usd) over quarter_so_far as lowest_close_90d_price,
         count(close_price_usd) over quarter_so_far as quarter_count
     from altcoins
+    {% if is_incremental() %}where utc_date >= {{ first_day_changed(89) }}{% endif %}
     window
         in_order as (partition by base_asset order by utc_date),
         month_before as (
@@ -59,37 +57,53 @@ windows as (
             partition by base_asset
             order by utc_date range between interval 29 days preceding and current row
         ),
-        year_before_month as (
-            partition by base_asset
-            order by utc_date range between interval 394 days preceding and interval 30 days preceding
-        ),
         quarter_so_far as (
             partition by base_asset, era_date
             order by utc_date range between interval 89 days preceding and current row
         )
+),
+
+years as (
+    select
+        base_asset,
+        utc_date,
+        sum(net_taker_usd) over year_before_month as net_taker_lagged_365d_usd,
+        sum(volume_usd) over year_before_month as volume_lagged_365d_usd,
+        count(*) over year_before_month as year_count
+    from altcoins
+    window
+        year_before_month as (
+            partition by base_asset
+            order by utc_date range between interval 394 days preceding and interval 30 days preceding
+        )
 )
 
 select
-    base_asset,
-    utc_date,
-    net_taker_usd,
-    volume_usd,
-    taker_sell_usd,
-    return_ratio,
-    case when row_before_date = utc_date - 1 then row_before_volume_usd end as previous_volume_usd,
-    net_taker_usd
-    + case when row_before_date >= utc_date - 2 then row_before_net_taker_usd else 0 end
-    + case when second_row_before_date = utc_date - 2 then second_row_before_net_taker_usd else 0 end
-        as net_taker_3d_usd,
-    case when month_before_count >= 20 then volume_30d_before_usd end as volume_30d_before_usd,
+    recent.base_asset,
+    recent.utc_date,
+    recent.net_taker_usd,
+    recent.volume_usd,
+    recent.taker_sell_usd,
+    recent.return_ratio,
+    case when recent.row_before_date = recent.utc_date - 1 then recent.row_before_volume_usd end as previous_volume_usd,
+    recent.net_taker_usd
+    + case when recent.row_before_date >= recent.utc_date - 2 then recent.row_before_net_taker_usd else 0 end
+    + case
+        when recent.second_row_before_date = recent.utc_date - 2 then recent.second_row_before_net_taker_usd else 0
+    end as net_taker_3d_usd,
+    case when recent.month_before_count >= 20 then recent.volume_30d_before_usd end as volume_30d_before_usd,
     case
-        when month_count >= 20
-            then cast(net_taker_30d_usd as double) / nullif(cast(volume_30d_usd as double), 0)
+        when recent.month_count >= 20
+            then cast(recent.net_taker_30d_usd as double) / nullif(cast(recent.volume_30d_usd as double), 0)
     end as imbalance_30d_ratio,
     case
-        when year_count >= 180
-            then cast(net_taker_lagged_365d_usd as double) / nullif(cast(volume_lagged_365d_usd as double), 0)
+        when years.year_count >= 180
+            then
+                cast(years.net_taker_lagged_365d_usd as double)
+                / nullif(cast(years.volume_lagged_365d_usd as double), 0)
     end as lagged_365d_imbalance_ratio,
-    case when quarter_count >= 60 then close_price_usd <= lowest_close_90d_price end as is_at_90d_low
-from windows
-{% if is_incremental() %}where utc_date in {{ days_changed(395) }}{% endif %}
+    case when recent.quarter_count >= 60 then recent.close_price_usd <= recent.lowest_close_90d_price end
+        as is_at_90d_low
+from recent
+inner join years on recent.base_asset = years.base_asset and recent.utc_date = years.utc_date
+{% if is_incremental() %}where recent.utc_date in {{ days_changed(395) }}{% endif %}

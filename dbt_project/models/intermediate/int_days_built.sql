@@ -6,7 +6,8 @@
     'int_asset_bars_chosen', 'int_illiquidity_estimated', 'int_recycling_signs_drawn', 'daily_asset_illiquidity',
     'daily_liquidity_concentration', 'daily_quote_rotation', 'int_altcoin_days_summed', 'int_group_returns_measured',
     'int_drawdown_days_measured', 'int_comovement_measured', 'daily_selective_recovery', 'daily_illiquidity_breadth',
-    'daily_meme_rotation', 'int_symbol_quarters_measured', 'int_exchange_days_compared', 'int_days_changed',
+    'daily_meme_rotation', 'int_symbol_quarters_measured', 'int_exchange_days_compared', 'int_bar_breaks_found',
+    'int_days_changed',
 ] -%}
 -- depends_on: {{ ref(model) }}
 {% endfor -%}

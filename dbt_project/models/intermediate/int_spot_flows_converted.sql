@@ -52,3 +52,5 @@ select
     volume_usd - taker_buy_usd as taker_sell_usd,
     2 * taker_buy_usd - volume_usd as net_taker_usd
 from converted
+-- Days lie together, so that whoever asks for some of them reads no others.
+{% if not is_incremental() %}order by utc_date{% endif %}

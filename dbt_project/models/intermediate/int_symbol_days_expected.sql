@@ -62,4 +62,6 @@ left join trust
         and expected.utc_date < trust.valid_to
 {% if is_incremental() -%}
     where expected.utc_date in {{ days_changed() }}
-{% endif -%}
+{%- else -%}
+    order by expected.utc_date
+{%- endif %}

@@ -42,15 +42,37 @@ returns as (
             and today.utc_date - 1 = yesterday.utc_date
     left join eras on today.base_asset = eras.asset and today.utc_date = eras.utc_date
     {% if is_incremental() %}where today.quarter_date in {{ quarters_changed() }}{% endif %}
+),
+
+-- Sums of doubles depend on the order of their rows, sums of integers do not: units of 1e-12.
+pairs as (
+    select
+        *,
+        case when imbalance_ratio is not null then cast(round(log_return_ratio * 1e12) as hugeint) end as x,
+        case when log_return_ratio is not null then cast(round(imbalance_ratio * 1e12) as hugeint) end as y
+    from returns
+),
+
+sums as (
+    select
+        exchange,
+        symbol,
+        quarter_date,
+        count(x) as day_count,
+        count(x) * sum(x * x) - sum(x) * sum(x) as squares_x,
+        count(x) * sum(y * y) - sum(y) * sum(y) as squares_y,
+        count(x) * sum(x * y) - sum(x) * sum(y) as products,
+        sum(net_taker_usd) filter (where flow_group = 'ALT') as altcoin_net_taker_usd
+    from pairs
+    group by exchange, symbol, quarter_date
 )
 
 select
     exchange,
     symbol,
     quarter_date as utc_date,
-    count(*) filter (where log_return_ratio is not null and imbalance_ratio is not null) as day_count,
-    -- In the order of the days: sums of doubles depend on theirs.
-    corr(log_return_ratio, imbalance_ratio order by returns.utc_date) as return_flow_correlation,
-    sum(net_taker_usd) filter (where flow_group = 'ALT') as altcoin_net_taker_usd
-from returns
-group by exchange, symbol, quarter_date
+    day_count,
+    cast(products as double) / nullif(sqrt(cast(squares_x as double) * cast(squares_y as double)), 0)
+        as return_flow_correlation,
+    altcoin_net_taker_usd
+from sums

@@ -12,7 +12,11 @@ flows as (
     where
         flow_group = 'ALT'
         {% if is_incremental() %}
-            and utc_date >= {{ first_day_changed(364) }}
+            -- The days themselves and the first days of their windows.
+            and utc_date in (
+                select unnest([changed.utc_date, changed.utc_date - 364])
+                from {{ days_changed(364) }} as changed
+            )
         {% endif %}
 ),
 

@@ -1,4 +1,12 @@
--- R4 and R6: bars that can have happened, on every day, also where the unit of time stamps changed.
+{#- What a bar can do wrong after the one before it → what is told of it. -#}
+{%- set breaks = {
+    'unit': 'open at more than three times or less than a third of their last close, which no crash does: another unit'
+        ~ ' of the coin? Name it in the seed asset_renames_and_eras',
+    'repeated': 'repeat the day before, volume, takers\'\' part and count of trades: a day that was read twice?',
+    'cut month': 'go on after a month whose file ends early: a cut file?',
+} -%}
+-- R4 and R6: bars that can have happened, on every day, that go on from the bar before, also where the unit of time
+-- stamps changed.
 {%- set before = "date '2024-12-25'" %}
 {%- set switch = "date '2025-01-01'" %}
 {%- set after = "date '2025-01-07'" %}
@@ -92,6 +100,40 @@ continuous as (
         end as reason
     from bounds
     left join switched on bounds.exchange = switched.exchange
+),
+
+broken as (
+    select
+        exchange,
+        kind,
+        utc_date,
+        count(*) as symbol_count,
+        string_agg(symbol, ', ' order by symbol) filter (where rank_in_day <= 20) as symbols
+    from (
+        select
+            *,
+            row_number() over (partition by exchange, kind, utc_date order by symbol) as rank_in_day
+        from {{ ref('int_bar_breaks_found') }}
+    )
+    group by exchange, kind, utc_date
+),
+
+continued as (
+    {% for kind, told in breaks.items() -%}
+        select
+            bounds.exchange || ' {{ kind }}' as scope,
+            coalesce(broken.utc_date, run.last_date) as utc_date,
+            broken.exchange is null as passed,
+            coalesce(broken.symbol_count, 0) as value,
+            0 as threshold,
+            case when broken.exchange is null then 0 end as impact_usd,
+            'symbols that {{ told }}' || coalesce(': ' || broken.symbols, '')
+            || '; impact: not known' as reason
+        from bounds
+        cross join run
+        left join broken on bounds.exchange = broken.exchange and broken.kind = '{{ kind }}'
+        {{ 'union all' if not loop.last }}
+    {% endfor %}
 )
 
 select {{ check_result('R4', "'block'") }}
@@ -102,3 +144,6 @@ from quarantined
 union all
 select {{ check_result('R6', "'warning'") }}
 from continuous
+union all
+select {{ check_result('R6', "'warning'") }}
+from continued

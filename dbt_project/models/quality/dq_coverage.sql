@@ -54,11 +54,19 @@ unexplained as (
     where days.unknown_count > 0.001 * days.expected_count
 ),
 
+-- Millions of rows become some thousand symbols first.
+traded as (
+    select distinct
+        exchange,
+        symbol
+    from {{ ref('stg_spot_flows') }}
+),
+
 unlisted as (
     select
         flows.exchange,
-        count(distinct flows.symbol) as symbol_count
-    from {{ ref('stg_spot_flows') }} as flows
+        count(*) as symbol_count
+    from traded as flows
     anti join {{ ref('stg_spot_symbols') }} as symbols
         on flows.exchange = symbols.exchange and flows.symbol = symbols.symbol
     group by flows.exchange

@@ -2,6 +2,14 @@
 -- R19 and R20: parts of supply add up, and supplies move as supplies do.
 with supplies as (select * from {{ ref('stg_stablecoin_supplies') }}),
 
+-- Whom nobody follows any more is not late.
+followed as (
+    select stablecoin_id from {{ ref('stg_stablecoins') }}
+    where is_followed
+),
+
+run as (select * from {{ ref('int_run_selected') }}),
+
 chains as (
     select
         symbol || ' ' || stablecoin_id as scope,
@@ -143,6 +151,19 @@ moves as (
         'peg changed from ' || peg_type_before || ' to ' || peg_type || '{{ no_impact }} as reason
     from steps
     where peg_type != peg_type_before
+    union all
+    select
+        supplies.symbol || ' ' || supplies.stablecoin_id || ' age' as scope,
+        max(supplies.utc_date) as utc_date,
+        run.last_date - max(supplies.utc_date) <= 2 as passed,
+        run.last_date - max(supplies.utc_date) as value,
+        2 as threshold,
+        null as impact_usd,
+        'days from the newest supply to the last day of the run{{ no_impact }} as reason
+    from supplies
+    semi join followed on supplies.stablecoin_id = followed.stablecoin_id
+    cross join run
+    group by supplies.symbol, supplies.stablecoin_id, run.last_date
 )
 
 select {{ check_result('R19', "'warning'") }}
