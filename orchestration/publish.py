@@ -315,8 +315,8 @@ def _remove_leftovers(folder: Path, run_id: str) -> None:
 
 
 def write_json(path: Path, data: dict) -> None:
-    """Replaces a JSON file atomically."""
-    aside = path.with_name(f".{path.name}.{os.getpid()}")
+    """Replaces a JSON file atomically. Its writers hold the lock: what one of them left aside is overwritten."""
+    aside = path.with_name(f".{path.name}.new")
     aside.write_text(json.dumps(data, indent=1, default=str) + "\n")
     _sync(aside)
     os.replace(aside, path)

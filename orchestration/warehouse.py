@@ -281,8 +281,8 @@ class Warehouse:
         if strange:
             raise WarehouseError(
                 f"{self.path} was made by an older altflow and cannot be brought up to date: it lacks "
-                f"{', '.join(strange)}. Nothing was changed. Set ALTFLOW_DATA_DIR to a new folder and run there, or go "
-                "on with the altflow that made it"
+                f"{', '.join(strange)}. Nothing was changed. `altflow rebuild --replace` makes a new one from the "
+                "archive and keeps this one beside it"
             )
         con.execute("BEGIN TRANSACTION")
         for statement in schema.ddl():

@@ -191,6 +191,19 @@ def test_a_publish_cut_short_after_the_swap_keeps_its_headlines(warehouse, setti
     assert not list(settings.published_dir.glob(".*"))
 
 
+def test_a_json_file_that_was_cut_short_leaves_nothing_aside(tmp_path, monkeypatch):
+    path = tmp_path / "published" / "status.json"
+    path.parent.mkdir()
+    publish.write_json(path, {"run": 1})
+    with monkeypatch.context() as full:
+        full.setattr(publish.os, "replace", lambda *_: (_ for _ in ()).throw(OSError("No space left on device")))
+        with pytest.raises(OSError, match="No space"):
+            publish.write_json(path, {"run": 2})
+    assert json.loads(path.read_text()) == {"run": 1}
+    publish.write_json(path, {"run": 3})
+    assert json.loads(path.read_text()) == {"run": 3} and os.listdir(path.parent) == ["status.json"]
+
+
 KILLED = """
 import os, signal, sys
 from pathlib import Path

@@ -139,6 +139,8 @@ class World:
         self.status = {"SOLUSDT": "TRADING", "XRPUSDT": "TRADING", "SRMUSDT": "BREAK"}
         self.changes: dict[tuple[str, date], dict[int, str]] = {}
         self.supply_days = 400
+        self.supplies: dict[int, str] = {}
+        """instead of the number of that day"""
 
     def get(self, host, path, params=None, weight=1, wrong=None) -> Answer:
         query = params or {}
@@ -168,7 +170,11 @@ class World:
     def chart(self, query: dict) -> list[dict]:
         days = range(self.supply_days)
         start = ms(self.today - timedelta(days=400)) // 1000
-        return [{"date": str(start + n * 86_400), "totalCirculatingUSD": {"peggedUSD": 1e11 + n}} for n in days]
+        totals = [self.supplies.get(n, 1e11 + n) for n in days]
+        return [
+            {"date": str(start + n * 86_400), "totalCirculatingUSD": {"peggedUSD": total}}
+            for n, total in zip(days, totals, strict=True)
+        ]
 
 
 def ms(day: date) -> int:
@@ -273,6 +279,21 @@ def test_a_stored_day_stays_where_its_row_comes_back_as_nonsense(house: House):
     house.run("run-5", world)
     assert [volume for volume, _ in values(house.warehouse, stored)] == [210]
     assert_same(tables(house.rebuilt()), tables(house.warehouse))
+
+
+def test_a_stored_day_of_a_history_stays_too(house: House):
+    """Else its return would look like a second vintage of the day."""
+    world = World(FIRST + timedelta(days=20))
+    house.run("run-1", world)
+    stored = "SELECT count(*), count(DISTINCT load_id) FROM raw.stablecoin_totals"
+    before = values(house.warehouse, stored)
+    world.supplies = {100: "1e400"}
+    second = house.run("run-2", world)["stablecoin_totals"]
+    assert (second.quarantined, second.deleted, values(house.warehouse, stored)) == (1, 0, before)
+    world.supplies = {}
+    house.run("run-3", world)
+    assert values(house.warehouse, stored) == before
+    assert values(house.warehouse, "SELECT count(*) FROM raw.stablecoin_totals_history") == [(0,)]
 
 
 def test_an_answer_cut_by_a_kill_is_not_taken_for_a_short_one(house: House):

@@ -477,7 +477,7 @@ def test_a_warehouse_that_is_too_old_is_refused_and_left_as_it_is(change, named,
         con.execute("DROP TABLE raw.gaps")
     with pytest.raises(WarehouseError) as caught:
         warehouse.prepare(settings)
-    assert named in str(caught.value) and "ALTFLOW_DATA_DIR" in str(caught.value)
+    assert named in str(caught.value) and "altflow rebuild --replace" in str(caught.value)
     assert "gaps" not in everything(warehouse)
 
 
