@@ -14,6 +14,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from orchestration.asking.bars import archive_answers_until
 from orchestration.sandbox.bucket import Bucket, File
 from orchestration.sandbox.wire import Request
 from orchestration.sources import binance, binance_vision
@@ -542,3 +543,32 @@ def test_the_archive_names_every_symbol_of_the_api(http: Http):
     listed = set(binance.parse_symbols(listing).tables["spot_symbols"]["symbol"].to_pylist())
     spare = binance_vision.SPARE
     assert {name for body in spare.fetch_symbols(http) for name in spare.names(body)} == listed and len(listed) > 10
+
+
+TODAY = date(2026, 3, 20)
+
+
+@pytest.mark.parametrize(
+    ("window", "last_file_end", "last_bar", "until"),
+    [
+        # Yesterday's file is not there yet, and nothing is stored: the answer ends where the files do.
+        ((1, 20), 19, None, 19),
+        # The API gave yesterday's bar before the symbol left its list: the archive withdraws nothing.
+        ((13, 20), 19, 19, 19),
+        # The same where it gave more than the archive will ever have.
+        ((1, 20), 5, 8, 5),
+        # The last file is old and nothing is stored after it: the symbol is gone, and so the archive says.
+        ((1, 20), 5, 4, 20),
+        # No file in the window: new days may come, old ones do not.
+        ((15, 20), None, None, 15),
+        ((5, 20), None, 4, 20),
+        # A month's file reaches beyond what was asked.
+        ((1, 10), 31, None, 10),
+    ],
+)
+def test_the_archive_answers_for_the_days_that_it_has(window, last_file_end, last_bar, until) -> None:
+    def day(number: int | None) -> date | None:
+        return date(2026, 3, number) if number else None
+
+    asked = Window(date(2026, 3, window[0]), date(2026, 3, window[1]))
+    assert archive_answers_until(asked, day(last_file_end), day(last_bar), TODAY) == day(until)

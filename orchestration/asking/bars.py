@@ -1,14 +1,15 @@
 """Exchanges that publish daily bars with what takers bought: pages per symbol, the fewest that close the gap."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
-from datetime import datetime
+from datetime import date, timedelta
 
 from orchestration import plan
 from orchestration.asking.context import Asking, Known, Listing
-from orchestration.sources.body import Body, SourceError, Window
+from orchestration.load import Fetched
+from orchestration.plan_files import LATE_DAYS
+from orchestration.sources.body import Absent, SourceError, Window
 from orchestration.sources.exchange import Exchange, Klines
-from orchestration.sources.http import Http
 
 Ask = tuple[str, Window]
 
@@ -36,33 +37,50 @@ def ask_bars(asking: Asking, name: str, exchange: Exchange, known: Known, listin
     asking.progress(name, 0, len(asks))
     done = 0
 
-    def fetch(http: Http, symbol: str, window: Window, now: datetime) -> Iterator[Body]:
+    def answer(symbol: str, window: Window) -> Fetched:
         spare = flows.spare
         if not spare or symbol not in archived:
-            try:
-                # Whole, or not at all: pages of both would say days twice.
-                yield from list(flows.fetch(http, symbol, window, now))
-                return
-            except SourceError as error:
-                if not spare or error.reason != "out_of_reach":
-                    raise
-        yield from spare.fetch(http, symbol, window, now)
+            # Whole, or not at all: pages of both would say days twice.
+            item = asking.one(
+                name, exchange.flows_table, symbol, window, lambda http: flows.fetch(http, symbol, window, listing.now)
+            )
+            if not spare or item.error is None or item.error.reason != "out_of_reach":
+                return item
+        item = asking.one(
+            name, exchange.flows_table, symbol, window, lambda http: spare.fetch(http, symbol, window, listing.now)
+        )
+        if item.error is None:
+            last_file_end = max((end for body in item.bodies if (end := spare.end(body))), default=None)
+            until = archive_answers_until(window, last_file_end, _last_bar(known, symbol), listing.now.date())
+            if until < window.end:
+                late = Absent(f"{spare.host.name}: {symbol} has no file of these days yet", "not_published_yet")
+                asking.lack(name, exchange.flows_table, symbol, Window(until, window.end), late)
+            item.window = Window(window.start, until)
+        return item
 
     def ask(what: Ask) -> None:
         nonlocal done
         symbol, window = what
         if asking.stop.is_set():
             return
-        asking.put(
-            asking.one(
-                name, exchange.flows_table, symbol, window, lambda http: fetch(http, symbol, window, listing.now)
-            )
-        )
+        item = answer(symbol, window)
+        if item.window.start < item.window.end:
+            asking.put(item)
         done += 1
         asking.progress(name, done, len(asks))
 
     with ThreadPoolExecutor(exchange.host.connections, thread_name_prefix=name) as pool:
         list(pool.map(ask, asks))
+
+
+def archive_answers_until(window: Window, last_file_end: date | None, last_bar: date | None, today: date) -> date:
+    """The day before which files of the archive that end at `last_file_end` answer for the days of `window`.
+
+    Files come a day late and more. That none is there says nothing of the days after the last one while they are new,
+    and withdraws no bar that the API gave, `last_bar` being the last one stored."""
+    until = min(last_file_end or window.start, window.end)
+    is_over = until < today - timedelta(days=LATE_DAYS) and not (last_bar and until <= last_bar < window.end)
+    return window.end if is_over else until
 
 
 def _archived(asking: Asking, flows: Klines) -> set[str]:
@@ -74,5 +92,5 @@ def _archived(asking: Asking, flows: Klines) -> set[str]:
         return set()
 
 
-def _last_bar(known: Known, symbol: str):
+def _last_bar(known: Known, symbol: str) -> date | None:
     return next((s.last_bar for s in known.symbols if s.name == symbol), None)

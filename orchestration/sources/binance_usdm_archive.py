@@ -146,7 +146,7 @@ def _no_symbols(http: Http) -> Iterator[Body]:
     yield from ()
 
 
-SPARE = Spare(HOST, _no_symbols, binance_vision.names, partial(binance_vision.fetch, tree=BARS))
+SPARE = Spare(HOST, _no_symbols, binance_vision.names, partial(binance_vision.fetch, tree=BARS), binance_vision.end_of)
 METRICS = Series(
     PERPETUAL_METRICS.table,
     HOST,

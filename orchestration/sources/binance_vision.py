@@ -117,6 +117,15 @@ def fetch(http: Http, symbol: str, window: Window, now: datetime, tree: Tree = S
         yield Body(tree.upstream, tree.dataset, last.url, last.status, last.fetched_at, last.content, context)
 
 
+def end_of(body: Body) -> date | None:
+    """The day after the last one of a body that `fetch` yielded, by the name of its file; None for a listing."""
+    found = _FILE.fullmatch(unquote(body.url.rpartition("/")[2]))
+    first = found and _first_day(found[1])
+    if not found or not first:
+        return None
+    return first + timedelta(days=1) if len(found[1]) == 10 else _next_month(first)
+
+
 def page(body: Body) -> Page:
     """The bars of a body that `fetch` yielded. Days of a month's file that were not asked for are left out; rows
     that contradict each other for one day, and those that end elsewhere than their day, are doubtful.
@@ -126,17 +135,15 @@ def page(body: Body) -> Page:
     if body.context["form"] == "listing":
         parse_listing(Answer(body.url, body.status, body.content, body.fetched_at))
         return Page(_table([[]] * len(KLINE)), "archive")
-    name = unquote(body.url.rpartition("/")[2])
-    found = _FILE.fullmatch(name)
-    first = found and _first_day(found[1])
-    if not found or not first:
+    found = _FILE.fullmatch(unquote(body.url.rpartition("/")[2]))
+    first, end = found and _first_day(found[1]), end_of(body)
+    if not first or not end:
         raise SourceError(f"{body.url}: no file of daily klines", content=body.content)
     rows = read_csv(body, unpacked(body))
     if rows.num_rows > MOST_ROWS:
         raise SourceError(f"{body.url}: {rows.num_rows} rows, which is no file of daily bars", content=body.content)
     rows = unrepeated(rows)
     opened = rows["opened"].to_numpy()
-    end = first + timedelta(days=1) if len(found[1]) == 10 else _next_month(first)
     in_file = (opened >= ms(first)) & (opened < ms(end))
     asked = [ms(date.fromisoformat(body.context[bound])) for bound in ("start", "end")]
     in_window = (opened >= asked[0]) & (opened < asked[1])
@@ -287,4 +294,4 @@ def _first_day(period: str) -> date | None:
         return None
 
 
-SPARE = Spare(HOST, fetch_symbols, names, fetch)
+SPARE = Spare(HOST, fetch_symbols, names, fetch, end_of)

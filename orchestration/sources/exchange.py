@@ -34,12 +34,14 @@ class Klines:
 class Spare:
     """A second way to the same bars, for symbols that the first no longer knows and for when it is out of reach.
 
-    `fetch_symbols`: listings of every symbol that ever had a file; `names` reads them."""
+    `fetch_symbols`: listings of every symbol that ever had a file; `names` reads them. `end`: the day after the last
+    one that a body of `fetch` can hold; None where it holds none."""
 
     host: Host
     fetch_symbols: Callable[[Http], Iterator[Body]]
     names: Callable[[Body], list[str]]
     fetch: Callable[[Http, str, Window, datetime], Iterator[Body]]
+    end: Callable[[Body], date | None]
 
 
 @dataclass(frozen=True)
