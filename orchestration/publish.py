@@ -9,8 +9,9 @@ import hashlib
 import json
 import os
 import shutil
-from collections.abc import Collection
+from collections.abc import Collection, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import asdict
 from datetime import date, datetime
 from pathlib import Path
@@ -159,8 +160,7 @@ def note_headlines(warehouse: Warehouse, settings: Settings) -> None:
     if not published.exists():
         return
     remove_wal(published)
-    with warehouse.open() as con:
-        con.execute(f"ATTACH '{_quoted(published)}' AS published (READ_ONLY)")
+    with warehouse.open() as con, _attached(con, published):
         con.execute(
             "INSERT INTO raw.published_headlines SELECT run_id, published_at, definition_id, utc_date, value "
             "FROM published.main.published_headlines WHERE run_id NOT IN (SELECT run_id FROM raw.published_headlines)"
@@ -171,7 +171,22 @@ def note_headlines(warehouse: Warehouse, settings: Settings) -> None:
             "coalesce(sum(window_net_taker_usd), 0) FROM published.main.daily_altcoin_flow, published.main.run_info "
             "WHERE published_at IS NOT NULL AND run_id NOT IN (SELECT run_id FROM raw.publications) GROUP BY ALL"
         )
+
+
+@contextmanager
+def _attached(con: duckdb.DuckDBPyConnection, path: Path) -> Iterator[None]:
+    """A snapshot as `published`; a copy of it where somebody has it open for writing, whom no run waits for."""
+    copy = path.with_name(".marts.read.duckdb")
+    try:
+        con.execute(f"ATTACH '{_quoted(path)}' AS published (READ_ONLY)")
+    except duckdb.IOException:
+        shutil.copyfile(path, copy)
+        con.execute(f"ATTACH '{_quoted(copy)}' AS published (READ_ONLY)")
+    try:
+        yield
+    finally:
         con.execute("DETACH published")
+        copy.unlink(missing_ok=True)
 
 
 def _copy_marts(con: duckdb.DuckDBPyConnection, parquet: Path) -> list[str]:

@@ -306,6 +306,35 @@ def test_a_reader_that_opened_for_writing_and_died_bricks_nobody(warehouse, sett
         assert con.execute("SELECT count(*) FROM duckdb_tables() WHERE table_name = 'vandal'").fetchall() == [(0,)]
 
 
+HOLDER = """
+import duckdb, os, sys
+os.chmod(sys.argv[1], 0o644)
+con = duckdb.connect(sys.argv[1])
+print("open", flush=True)
+sys.stdin.read()
+"""
+
+
+def test_somebody_who_has_the_file_open_for_writing_holds_up_nobody(warehouse, settings):
+    """Found by schedule 34: whoever may write the folder can open the file so, and keep it for days."""
+    build_marts(warehouse, 1)
+    publish.publish(warehouse, settings, "run-1")
+    path = settings.published_dir / "marts.duckdb"
+    with subprocess.Popen(
+        [sys.executable, "-c", HOLDER, str(path)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    ) as holder:
+        assert holder.stdout and holder.stdout.readline() == "open\n"
+        with pytest.raises(duckdb.IOException, match="lock"):
+            duckdb.connect(str(path), read_only=True)
+        publish.note_headlines(warehouse, settings)
+        build_marts(warehouse, 2)
+        publish.publish(warehouse, settings, "run-2")
+        with publish.open_published(settings) as con:
+            assert con.execute("SELECT run_id FROM run_info").fetchall() == [("run-2",)]
+        holder.communicate()
+    assert [each.name for each in settings.published_dir.glob(".marts.*")] == []
+
+
 def test_nothing_to_publish_is_said_and_nothing_is_touched(tmp_path):
     settings = Settings(source="sandbox", data_dir=tmp_path)
     warehouse = Warehouse(settings.warehouse_path)
