@@ -64,7 +64,7 @@ class Record:
     @property
     def values(self) -> tuple[str, ...]:
         """The columns whose change makes a row a changed row (provenance is not a value)."""
-        return tuple(n for n in self.schema.names if n not in (*self.grain, "body_sha256", "source_kind"))
+        return tuple(n for n in self.schema.names if n not in self.grain and n != "body_sha256")
 
 
 RECORDS: dict[str, Record] = {}

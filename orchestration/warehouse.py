@@ -540,7 +540,7 @@ class Warehouse:
         published. Raises WarehouseError, with nothing copied, where it cannot be read or has other columns."""
         try:
             with self.open() as con:
-                con.execute(f"ATTACH '{str(other).replace(chr(39), chr(39) * 2)}' AS other (READ_ONLY)")
+                con.execute(f"ATTACH '{_quoted(other)}' AS other (READ_ONLY)")
                 con.execute("BEGIN TRANSACTION")
                 there = con.execute(
                     "SELECT table_name FROM duckdb_tables() WHERE database_name = 'other' AND schema_name = 'raw'"
@@ -575,6 +575,10 @@ class Warehouse:
                 ],
             )
             con.execute("COMMIT")
+
+
+def _quoted(path: Path) -> str:
+    return str(path).replace("'", "''")
 
 
 def source_of(path: Path) -> str | None:

@@ -23,6 +23,9 @@ from orchestration.sources.registry import EXCHANGES
 from tests import made_up, test_exchanges
 from tests.served import served, upstreams
 
+# A whole run of altflow, with dbt: half a minute that `make test` has not got.
+pytestmark = pytest.mark.chaos
+
 START, NOW = date(2023, 1, 10), date(2023, 1, 30)
 FIXTURE = json.loads(Path(__file__).with_name("made_up.json").read_text())
 LOST, SILENT, LAST = date(2023, 1, 13), date(2023, 1, 16), NOW - timedelta(days=1)

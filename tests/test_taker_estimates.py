@@ -208,6 +208,7 @@ def rows(data: Path, query: str) -> list[tuple]:
         return con.sql(query).fetchall()
 
 
+@pytest.mark.chaos
 def test_who_does_not_answer_is_a_gap_and_everybody_is_asked_again(tmp_path: Path, validator: Validator):
     """Also the days of a file that is late: that of 2023-01-25 holds parts of the 24th and the 25th."""
     start, now, data = date(2023, 1, 21), date(2023, 1, 30), tmp_path / "data"

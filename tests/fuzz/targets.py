@@ -821,7 +821,13 @@ def _of_own() -> Iterator[Target]:
         def read(content: bytes, parse=parse, context=context) -> None:
             parse(body_of("binance", "spot_flows", content, ZIP_URL, **context)).rows.validate(full=True)
 
-        yield Target(name, read, ZIPS, (parse, binance_vision.unpacked), lambda: bodies.zips(f"{ZIP_NAME}.csv"))
+        yield Target(
+            name,
+            read,
+            ZIPS,
+            (parse, binance_vision.unpacked, binance_vision.end_of),
+            lambda: bodies.zips(f"{ZIP_NAME}.csv"),
+        )
     yield Target(
         "written depth",
         lambda content: check_parsed(
