@@ -6,7 +6,7 @@ import os
 import sys
 from datetime import date
 
-from orchestration.commands import FAILED, USAGE
+from orchestration.commands import FAILED, LOCKED, USAGE
 
 
 def _day(text: str) -> date:
@@ -230,6 +230,13 @@ def main(argv: list[str] | None = None) -> int:
     except KeyboardInterrupt:
         print("altflow: interrupted; run again to go on where this stopped", file=sys.stderr)
         return FAILED
+    except Exception as error:
+        from orchestration.warehouse import LockHeld
+
+        if not isinstance(error, LockHeld):
+            raise
+        print(f"altflow: {error}", file=sys.stderr)
+        return LOCKED
 
 
 def entry() -> None:

@@ -21,7 +21,7 @@ import pyarrow as pa
 
 from orchestration import alerts
 from orchestration.settings import Settings
-from orchestration.warehouse import Warehouse
+from orchestration.warehouse import Warehouse, quoted
 
 MACROS = Path(__file__).with_name("analyst_macros.sql")
 STAMPED = ("run_info", "published_headlines", "alerts")
@@ -77,7 +77,7 @@ def publish(warehouse: Warehouse, settings: Settings, run_id: str) -> dict:
             os.link(path, parquet / path.name)
     with warehouse.open() as con:
         present, judged = _judge(con, settings, run_id, judged_at := alerts.now())
-        con.execute(f"ATTACH '{_quoted(aside)}' AS out (STORAGE_VERSION '{STORAGE_VERSION}')")
+        con.execute(f"ATTACH '{quoted(aside)}' AS out (STORAGE_VERSION '{STORAGE_VERSION}')")
         con.execute("SET preserve_insertion_order = true")
         comments = [] if same else _copy_marts(con, parquet)
         _stamp(con, run_id, published_at)
@@ -178,10 +178,10 @@ def _attached(con: duckdb.DuckDBPyConnection, path: Path) -> Iterator[None]:
     """A snapshot as `published`; a copy of it where somebody has it open for writing, whom no run waits for."""
     copy = path.with_name(".marts.read.duckdb")
     try:
-        con.execute(f"ATTACH '{_quoted(path)}' AS published (READ_ONLY)")
+        con.execute(f"ATTACH '{quoted(path)}' AS published (READ_ONLY)")
     except duckdb.IOException:
         shutil.copyfile(path, copy)
-        con.execute(f"ATTACH '{_quoted(copy)}' AS published (READ_ONLY)")
+        con.execute(f"ATTACH '{quoted(copy)}' AS published (READ_ONLY)")
     try:
         yield
     finally:
@@ -248,7 +248,7 @@ def _write_parquet(con: duckdb.DuckDBPyConnection, folder: Path, sources: dict[s
     for name, source in sources.items():
         path = folder / f"{name}.parquet"
         path.unlink(missing_ok=True)
-        con.execute(f"COPY (FROM {source}) TO '{_quoted(path)}' (FORMAT parquet, COMPRESSION zstd)")
+        con.execute(f"COPY (FROM {source}) TO '{quoted(path)}' (FORMAT parquet, COMPRESSION zstd)")
         path.chmod(0o444)
         _sync(path)
     _sync(folder)
@@ -348,10 +348,6 @@ def _sync(path: Path) -> None:
 def _sha256(path: Path) -> str:
     with open(path, "rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
-
-
-def _quoted(path: Path) -> str:
-    return _escaped(str(path))
 
 
 def _escaped(text: str) -> str:

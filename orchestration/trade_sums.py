@@ -238,9 +238,10 @@ class Summer:
             frame = frame.with_columns(pl.lit(self._symbol).alias("symbol"))
         frame = frame.with_columns((pl.col("price") * size).alias("amount"), (pl.col("time_us") // DAY_US).alias("day"))
         whole = price_scale + size_scale
-        # In whole units of the quote asset, so that the bound fits whatever the scale is.
+        # In whole units of the quote asset, so that the bound fits whatever the scale is; no amount is above the most.
         sized = [
-            amount // 10**whole >= bound if bound * 10**whole < 2**126 else pl.lit(False) & buys for bound in SIZES
+            amount // 10**whole >= bound if bound * 10**whole <= _MOST_INT128 else pl.lit(False) & buys
+            for bound in SIZES
         ]
         kinds = [pl.lit(True) | buys, buys, *sized, *(is_sized & buys for is_sized in sized)]
         totals = [

@@ -87,6 +87,13 @@ class Lock:
         os.set_inheritable(fd, False)
         self._fd = fd
 
+    def __enter__(self) -> "Lock":
+        self.acquire()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.release()
+
     @property
     def held(self) -> bool:
         return self._fd is not None
@@ -540,7 +547,7 @@ class Warehouse:
         published. Raises WarehouseError, with nothing copied, where it cannot be read or has other columns."""
         try:
             with self.open() as con:
-                con.execute(f"ATTACH '{_quoted(other)}' AS other (READ_ONLY)")
+                con.execute(f"ATTACH '{quoted(other)}' AS other (READ_ONLY)")
                 con.execute("BEGIN TRANSACTION")
                 there = con.execute(
                     "SELECT table_name FROM duckdb_tables() WHERE database_name = 'other' AND schema_name = 'raw'"
@@ -577,7 +584,8 @@ class Warehouse:
             con.execute("COMMIT")
 
 
-def _quoted(path: Path) -> str:
+def quoted(path: Path) -> str:
+    """A path as it stands between quotation marks in SQL, where it cannot be a parameter (ATTACH, COPY)."""
     return str(path).replace("'", "''")
 
 

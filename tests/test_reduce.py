@@ -318,6 +318,17 @@ def test_sums_are_those_of_an_independent_computation(
     assert (done.repeated_count, done.trade_count) == (repeated, len(trades) - repeated)
 
 
+def test_a_bound_is_told_from_numbers_of_thirty_three_decimals() -> None:
+    """100,000 in units of 1e-33 is 1e38: more than 2**126, and not more than amounts may be."""
+    large = Trade("AAA-USDT", 1, NOON_MS * 1000, "0039776.700366000", "3", True)
+    fine = Trade("AAA-USDT", 2, NOON_MS * 1000, "7", "0.000000000000000413", False)
+    text = (ALL_HEADER + "\n".join([large.line(), fine.line()])).encode()
+    with tempfile.TemporaryDirectory() as folder:
+        done = reduced(Path(folder), text, ALL_NAMED, None)
+    (day,) = done.sums.values()
+    assert [some.count for some in day.sized] == [1, 1, 1] and day.sized[2].quote == Decimal("119330.101098")
+
+
 def zipped(text: bytes, method: int = zipfile.ZIP_DEFLATED) -> bytes:
     body = io.BytesIO()
     with zipfile.ZipFile(body, "w", method) as archive:

@@ -200,7 +200,7 @@ def test_a_listing_leads_nowhere_outside_of_a_trade_archive(path: str, tmp_path:
 
 # --- SQL
 
-QUOTED = {"_quoted", "_escaped"}
+QUOTED = {"quoted", "_escaped"}
 """functions that double the quotation marks of a value that cannot be a parameter (ATTACH, COPY, COMMENT)"""
 CONSTANT = {"STORAGE_VERSION", "record.description"}
 """of this code, never from outside"""
@@ -241,7 +241,7 @@ def test_values_reach_sql_as_parameters():
     ("code", "count"),
     [
         ("f\"SELECT 1 FROM t WHERE a = '{name}'\"", 1),
-        ("f\"ATTACH '{_quoted(path)}' AS other\"", 0),
+        ("f\"ATTACH '{quoted(path)}' AS other\"", 0),
         ('f"SELECT {columns} FROM raw.{table} WHERE a = ?"', 0),
         ("f\"no answer from '{name}'\"", 0),
     ],

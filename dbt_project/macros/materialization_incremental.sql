@@ -7,10 +7,7 @@
     {%- set target = this.incorporate(type="table") -%}
     {%- set is_new = existing is none or not existing.is_table or should_full_refresh() -%}
 
-    {#- What reads the rows that it replaces (built_before) is made aside. -#}
-    {%- set is_alone = target | string not in compiled_code -%}
-
-    {%- if not is_new and language == "sql" and is_alone and is_same_project() -%}
+    {%- if takes_rows(existing, target) -%}
         {% call statement("main") %}
             {{ delete_days_built_anew(target) }};
             insert into {{ target }} by name ({{ compiled_code }});

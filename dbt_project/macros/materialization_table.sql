@@ -6,10 +6,7 @@
     {%- set existing = load_cached_relation(this) -%}
     {%- set target = this.incorporate(type="table") -%}
 
-    {#- What reads the rows that it replaces (built_before) is made aside. -#}
-    {%- set is_alone = target | string not in compiled_code -%}
-
-    {%- if language == "sql" and is_same_project() and is_alone and existing is not none and existing.is_table -%}
+    {%- if takes_rows(existing, target) -%}
         {% call statement("main") %}
             delete from {{ target }};
             insert into {{ target }} by name ({{ compiled_code }});

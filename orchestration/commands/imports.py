@@ -8,7 +8,7 @@ from pathlib import Path
 
 from orchestration import settings as settings_module
 from orchestration.archive import Archive, Asked
-from orchestration.commands import FAILED, LOCKED, PUBLISHED, USAGE
+from orchestration.commands import FAILED, PUBLISHED, USAGE
 from orchestration.expectations.validator import Validator
 from orchestration.load import Fetched, Loaded, Loader
 from orchestration.records import RECORDS
@@ -16,7 +16,7 @@ from orchestration.settings import Settings
 from orchestration.sources.body import Body, Parsed, Window
 from orchestration.sources.imported import UPSTREAM, ImportRefused, read_file
 from orchestration.sources.registry import IMPORTS
-from orchestration.warehouse import Lock, LockHeld, Shrunk, Warehouse, WarehouseError
+from orchestration.warehouse import Lock, Shrunk, Warehouse, WarehouseError
 
 TABLES = {"caps": "imported_caps", "etf-flows": "imported_etf_flows"}
 
@@ -35,9 +35,6 @@ def main(args: argparse.Namespace) -> int:
     lock = Lock(settings.lock_path)
     try:
         lock.acquire()
-    except LockHeld as error:
-        print(f"altflow: {error}", file=sys.stderr)
-        return LOCKED
     except OSError as error:
         print(f"altflow import: {settings.data_dir} cannot be used: {error.strerror}", file=sys.stderr)
         return FAILED

@@ -8,8 +8,8 @@ from datetime import UTC, datetime, timedelta
 
 from orchestration import settings as settings_module
 from orchestration.archive import Archive
-from orchestration.commands import FAILED, LOCKED, USAGE
-from orchestration.warehouse import Lock, LockHeld, Warehouse, WarehouseError
+from orchestration.commands import FAILED, USAGE
+from orchestration.warehouse import Lock, Warehouse, WarehouseError
 
 
 @dataclass(frozen=True)
@@ -31,28 +31,20 @@ def main(args: argparse.Namespace) -> int:
     if not settings.warehouse_path.exists():
         print(f"altflow prune: no warehouse in {settings.data_dir} to tell which bodies are cited", file=sys.stderr)
         return FAILED
-    lock = Lock(settings.lock_path)
-    try:
-        lock.acquire()
-    except LockHeld as error:
-        print(f"altflow: {error}", file=sys.stderr)
-        return LOCKED
-    try:
-        now = datetime.now(UTC).replace(tzinfo=None)
-        archive, cited = Archive(settings.archive_dir), Warehouse(settings.warehouse_path).cited_bodies()
-        old = old_packs(archive, cited, now - timedelta(days=days))
-        chosen = [pack for pack in old if args.cited or not pack.cited_count]
-        for pack in chosen:
-            if not args.dry_run:
-                archive.prune(pack.pack, cited.get(pack.pack, ()), now)
-            print(
-                f"{pack.pack}: {pack.body_count:,} bodies, {pack.byte_count / 1e6:,.1f} MB, {pack.cited_count:,} cited"
-            )
-    except (WarehouseError, OSError) as error:
-        print(f"altflow prune: {error}", file=sys.stderr)
-        return FAILED
-    finally:
-        lock.release()
+    with Lock(settings.lock_path):
+        try:
+            now = datetime.now(UTC).replace(tzinfo=None)
+            archive, cited = Archive(settings.archive_dir), Warehouse(settings.warehouse_path).cited_bodies()
+            old = old_packs(archive, cited, now - timedelta(days=days))
+            chosen = [pack for pack in old if args.cited or not pack.cited_count]
+            for pack in chosen:
+                if not args.dry_run:
+                    archive.prune(pack.pack, cited.get(pack.pack, ()), now)
+                size = f"{pack.byte_count / 1e6:,.1f} MB"
+                print(f"{pack.pack}: {pack.body_count:,} bodies, {size}, {pack.cited_count:,} cited")
+        except (WarehouseError, OSError) as error:
+            print(f"altflow prune: {error}", file=sys.stderr)
+            return FAILED
     done = "would be pruned" if args.dry_run else "pruned"
     print(f"{len(chosen):,} packs {done}, {sum(pack.byte_count for pack in chosen) / 1e6:,.1f} MB")
     kept = [pack for pack in old if pack not in chosen]

@@ -17,7 +17,7 @@ from orchestration import settings as settings_module
 from orchestration import status
 from orchestration.archive import Archive, ArchiveError
 from orchestration.builder import WHOLE, Builder, BuildError, project_version
-from orchestration.commands import FAILED, LOCKED, PUBLISHED, USAGE
+from orchestration.commands import FAILED, PUBLISHED, USAGE
 from orchestration.commands.progress_bar import ProgressBar
 from orchestration.expectations.validator import Validator, ValidatorError
 from orchestration.marts import checked_frames, golden_failure, note_verdicts
@@ -25,7 +25,7 @@ from orchestration.publish import PublishError, publish
 from orchestration.rebuild import RebuildError, rebuild
 from orchestration.run import code_version, incomplete_from
 from orchestration.settings import Settings
-from orchestration.warehouse import Build, Lock, LockHeld, Warehouse, WarehouseError, source_of
+from orchestration.warehouse import Build, Lock, Warehouse, WarehouseError, source_of
 
 EXPECTED = (RebuildError, ArchiveError, WarehouseError, BuildError, PublishError, ValidatorError, OSError)
 Progress = Callable[[str, int, int], None]
@@ -46,20 +46,13 @@ def main(args: argparse.Namespace) -> int:
             file=sys.stderr,
         )
         return USAGE
-    lock = Lock(settings.lock_path)
-    try:
-        lock.acquire()
-    except LockHeld as error:
-        print(f"altflow: {error}", file=sys.stderr)
-        return LOCKED
-    try:
-        with ProgressBar(args.quiet) as progress:
-            told = rebuild_folder(settings, progress)
-    except EXPECTED as error:
-        print(f"altflow rebuild: {error}", file=sys.stderr)
-        return FAILED
-    finally:
-        lock.release()
+    with Lock(settings.lock_path):
+        try:
+            with ProgressBar(args.quiet) as progress:
+                told = rebuild_folder(settings, progress)
+        except EXPECTED as error:
+            print(f"altflow rebuild: {error}", file=sys.stderr)
+            return FAILED
     for line in told:
         print(line)
     return PUBLISHED

@@ -9,11 +9,11 @@ from errno import ENOSPC
 
 from orchestration import alerts, status
 from orchestration import settings as settings_module
-from orchestration.commands import FAILED, GAPS, LOCKED, USAGE
+from orchestration.commands import FAILED, GAPS, USAGE
 from orchestration.plan import repull_days
 from orchestration.run import Companions, RunError, first_open_day, full_disk, require_room
 from orchestration.settings import ROOT, Settings
-from orchestration.warehouse import Lock, LockHeld, Warehouse, WarehouseError
+from orchestration.warehouse import Lock, Warehouse, WarehouseError
 
 
 def main(args: argparse.Namespace) -> int:
@@ -36,9 +36,6 @@ def main(args: argparse.Namespace) -> int:
     lock = Lock(settings.lock_path)
     try:
         lock.acquire()
-    except LockHeld as error:
-        print(f"altflow: {error}", file=sys.stderr)
-        return LOCKED
     except OSError as error:
         do = "make room" if error.errno == ENOSPC else "check its owner and rights"
         said = f"altflow: {settings.data_dir} cannot be used: {error.strerror}; {do}, or set ALTFLOW_DATA_DIR"

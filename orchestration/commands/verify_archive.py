@@ -8,9 +8,9 @@ from orchestration import archive_check
 from orchestration import settings as settings_module
 from orchestration.archive import Archive
 from orchestration.archive_check import Pack
-from orchestration.commands import FAILED, LOCKED
+from orchestration.commands import FAILED
 from orchestration.commands.progress_bar import ProgressBar
-from orchestration.warehouse import Lock, LockHeld, Warehouse
+from orchestration.warehouse import Lock, Warehouse
 
 TO_DO = "restore the pack from a backup; what only it held can be asked for again, but not be traced"
 
@@ -21,18 +21,10 @@ def main(args: argparse.Namespace) -> int:
     if not settings.warehouse_path.exists():
         print(f"altflow doctor: no warehouse in {settings.data_dir}: run `altflow run` first", file=sys.stderr)
         return FAILED
-    lock = Lock(settings.lock_path)
-    try:
-        lock.acquire()
-    except LockHeld as error:
-        print(f"altflow: {error}", file=sys.stderr)
-        return LOCKED
-    try:
+    with Lock(settings.lock_path):
         index = Warehouse(settings.warehouse_path).read("FROM raw.source_files")
         with ProgressBar(quiet=False) as progress:
             packs = archive_check.check(Archive(settings.archive_dir), index, progress)
-    finally:
-        lock.release()
     print(f"archive {settings.archive_dir}")
     for line in (*sizes(packs), *findings(packs)):
         print(line)
