@@ -13,7 +13,7 @@ from collections.abc import Collection, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import asdict
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
 from pathlib import Path
 
 import duckdb
@@ -66,7 +66,6 @@ def publish(warehouse: Warehouse, settings: Settings, run_id: str) -> dict:
     folder = settings.published_dir
     folder.mkdir(parents=True, exist_ok=True)
     _remove_leftovers(folder, run_id)
-    published_at = warehouse.now().replace(microsecond=0)
     aside, parquet = folder / f".marts.{run_id}.duckdb", folder / f"parquet.{run_id}"
     parquet.mkdir()
     build = warehouse.built_from()
@@ -77,6 +76,7 @@ def publish(warehouse: Warehouse, settings: Settings, run_id: str) -> dict:
             os.link(path, parquet / path.name)
     with warehouse.open() as con:
         present, judged = _judge(con, settings, run_id, judged_at := alerts.now())
+        published_at = _moment(con, warehouse.now())
         con.execute(f"ATTACH '{quoted(aside)}' AS out (STORAGE_VERSION '{STORAGE_VERSION}')")
         con.execute("SET preserve_insertion_order = true")
         comments = [] if same else _copy_marts(con, parquet)
@@ -123,6 +123,13 @@ def _judge(
             con.execute("INSERT INTO raw.alerts BY NAME FROM told_alerts")
             con.unregister("told_alerts")
     return present, judged
+
+
+def _moment(con: Connection, now: datetime) -> datetime:
+    """This second, or the one after the last publish: of two headlines the later one stands, and none is as late."""
+    now = now.replace(microsecond=0)
+    (last,) = con.execute("SELECT max(published_at) FROM raw.publications").fetchall()[0]
+    return max(now, last + timedelta(seconds=1)) if last else now
 
 
 def _last_published(folder: Path) -> date | None:
