@@ -5,7 +5,6 @@ new one and nothing between. The database file comes first: it says which run is
 that was cut short is completed by the next one.
 """
 
-import hashlib
 import json
 import os
 import shutil
@@ -19,7 +18,7 @@ from pathlib import Path
 import duckdb
 import pyarrow as pa
 
-from orchestration import alerts
+from orchestration import alerts, durable, parquet
 from orchestration.settings import Settings
 from orchestration.warehouse import Warehouse, quoted
 
@@ -66,23 +65,22 @@ def publish(warehouse: Warehouse, settings: Settings, run_id: str) -> dict:
     folder = settings.published_dir
     folder.mkdir(parents=True, exist_ok=True)
     _remove_leftovers(folder, run_id)
-    aside, parquet = folder / f".marts.{run_id}.duckdb", folder / f"parquet.{run_id}"
-    parquet.mkdir()
+    aside, new = folder / f".marts.{run_id}.duckdb", folder / f"parquet.{run_id}"
+    new.mkdir()
     build = warehouse.built_from()
     same = build is not None and _stands(folder, build.run_id)
     if same:
         shutil.copyfile(folder / "marts.duckdb", aside)
-        for path in (folder / "parquet").iterdir():
-            os.link(path, parquet / path.name)
+        parquet.link(folder / "parquet", new)
     with warehouse.open() as con:
         present, judged = _judge(con, settings, run_id, judged_at := alerts.now())
         published_at = _moment(con, warehouse.now())
         con.execute(f"ATTACH '{quoted(aside)}' AS out (STORAGE_VERSION '{STORAGE_VERSION}')")
         con.execute("SET preserve_insertion_order = true")
-        comments = [] if same else _copy_marts(con, parquet)
+        comments = [] if same else _copy_marts(con, new, _standing(folder))
         _stamp(con, run_id, published_at)
         tables = _counts(con)
-        _write_parquet(con, parquet, {name: f"out.main.{name}" for name in STAMPED})
+        parquet.write(con, new, {name: f"out.main.{name}" for name in STAMPED}, _standing(folder))
         con.execute("DETACH out")
     _finish_database(aside, comments)
     manifest = {
@@ -93,12 +91,12 @@ def publish(warehouse: Warehouse, settings: Settings, run_id: str) -> dict:
         "synthetic": settings.synthetic,
         **_as_of(aside),
         "tables": tables,
-        "sha256": {"marts.duckdb": _sha256(aside)}
-        | {f"parquet/{path.name}": _sha256(path) for path in sorted(parquet.iterdir())},
+        "sha256": {"marts.duckdb": durable.sha256(aside)}
+        | {f"parquet/{path.relative_to(new)}": durable.sha256(path) for path in parquet.files(new)},
     }
     _swap_database(aside, folder / "marts.duckdb")
-    _swap_parquet(folder, parquet)
-    write_json(folder / "manifest.json", manifest)
+    _swap_parquet(folder, new)
+    durable.write_json(folder / "manifest.json", manifest)
     note_headlines(warehouse, settings)
     with alerts.never_in_the_way():
         alerts.record(settings, present, judged, run_id, judged_at)
@@ -155,9 +153,18 @@ def _stands(folder: Path, build_run_id: str) -> bool:
         manifest = json.loads((folder / "manifest.json").read_text())
         if manifest["build_run_id"] != build_run_id:
             return False
-        return all(_sha256(folder / name) == sha256 for name, sha256 in manifest["sha256"].items())
+        return all(durable.sha256(folder / name) == sha256 for name, sha256 in manifest["sha256"].items())
     except (OSError, ValueError, KeyError):
         return False
+
+
+def _standing(folder: Path) -> parquet.Standing:
+    """The Parquet files that stand, by what the manifest says of them; none where it cannot be read."""
+    try:
+        told = json.loads((folder / "manifest.json").read_text())["sha256"]
+    except (OSError, ValueError, KeyError):
+        told = {}
+    return parquet.Standing(folder / "parquet", {n.removeprefix("parquet/"): sha256 for n, sha256 in told.items()})
 
 
 def note_headlines(warehouse: Warehouse, settings: Settings) -> None:
@@ -196,7 +203,7 @@ def _attached(con: duckdb.DuckDBPyConnection, path: Path) -> Iterator[None]:
         copy.unlink(missing_ok=True)
 
 
-def _copy_marts(con: duckdb.DuckDBPyConnection, parquet: Path) -> list[str]:
+def _copy_marts(con: duckdb.DuckDBPyConnection, new: Path, standing: parquet.Standing) -> list[str]:
     """Copies every table and view of `marts` into the new file as a table, and into Parquet on another core;
     returns the statements that comment them."""
     names = [
@@ -212,7 +219,7 @@ def _copy_marts(con: duckdb.DuckDBPyConnection, parquet: Path) -> list[str]:
     sources = {name: f'marts."{name}"' for name in names} | {"published_headlines": "raw.published_headlines"}
     unstamped = {name: source for name, source in sources.items() if name not in STAMPED}
     with ThreadPoolExecutor(1) as other, con.cursor() as cursor:
-        written = other.submit(_write_parquet, cursor, parquet, unstamped)
+        written = other.submit(parquet.write, cursor, new, unstamped, standing)
         for name, source in sources.items():
             con.execute(f'CREATE TABLE out.main."{name}" AS FROM {source}')
         written.result()
@@ -250,17 +257,6 @@ def _counts(con: duckdb.DuckDBPyConnection) -> dict[str, int]:
     return {name: con.execute(f'SELECT count(*) FROM out.main."{name}"').fetchall()[0][0] for (name,) in names}
 
 
-def _write_parquet(con: duckdb.DuckDBPyConnection, folder: Path, sources: dict[str, str]) -> None:
-    """One file per table, named after it, from the relation that `sources` names."""
-    for name, source in sources.items():
-        path = folder / f"{name}.parquet"
-        path.unlink(missing_ok=True)
-        con.execute(f"COPY (FROM {source}) TO '{quoted(path)}' (FORMAT parquet, COMPRESSION zstd)")
-        path.chmod(0o444)
-        _sync(path)
-    _sync(folder)
-
-
 def _comments(con: duckdb.DuckDBPyConnection) -> list[str]:
     """COMMENT statements of the marts, with names that hold in the published file."""
     rows = con.execute(
@@ -290,7 +286,7 @@ def _finish_database(aside: Path, comments: list[str]) -> None:
     finally:
         con.close()
     aside.chmod(0o444)
-    _sync(aside)
+    durable.sync(aside)
 
 
 def _as_of(path: Path) -> dict:
@@ -306,7 +302,7 @@ def _swap_database(aside: Path, final: Path) -> None:
     remove_wal(final)
     os.replace(aside, final)
     remove_wal(final)
-    _sync(final.parent)
+    durable.sync(final.parent)
 
 
 def remove_wal(path: Path) -> None:
@@ -323,7 +319,7 @@ def _swap_parquet(folder: Path, new: Path) -> None:
     aside.unlink(missing_ok=True)
     aside.symlink_to(new.name)
     os.replace(aside, link)
-    _sync(folder)
+    durable.sync(folder)
     for path in folder.glob("parquet.*"):
         if path.name not in (new.name, before):
             shutil.rmtree(path)
@@ -334,27 +330,6 @@ def _remove_leftovers(folder: Path, run_id: str) -> None:
     for path in folder.glob(".marts.*"):
         path.unlink()
     shutil.rmtree(folder / f"parquet.{run_id}", ignore_errors=True)
-
-
-def write_json(path: Path, data: dict) -> None:
-    """Replaces a JSON file atomically. Its writers hold the lock: what one of them left aside is overwritten."""
-    aside = path.with_name(f".{path.name}.new")
-    aside.write_text(json.dumps(data, indent=1, default=str) + "\n")
-    _sync(aside)
-    os.replace(aside, path)
-
-
-def _sync(path: Path) -> None:
-    fd = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(fd)
-    finally:
-        os.close(fd)
-
-
-def _sha256(path: Path) -> str:
-    with open(path, "rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def _escaped(text: str) -> str:

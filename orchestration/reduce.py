@@ -4,7 +4,6 @@
 trade ids overlap, a second time to find those that repeat, and a third time where there are any.
 """
 
-import hashlib
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -13,6 +12,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from orchestration import durable
 from orchestration.settings import shown
 from orchestration.sources.body import SourceError
 from orchestration.sources.trades import Layout
@@ -60,7 +60,7 @@ def reduce_file(task: Task, spill_bytes: int = SPILL_BYTES) -> Reduced:
     try:
         with _local(task) as path:
             byte_count = path.stat().st_size
-            sha256 = task.sha256 or _sha256(path)
+            sha256 = task.sha256 or durable.sha256(path)
             overlaps = Overlaps()
             summer, refused = _pass(task, path, overlaps, None)
             first_only = _first_only(task, path, overlaps, spill_bytes) if overlaps.zones else None
@@ -157,8 +157,3 @@ def _opened(task: Task, copy: Path) -> Path:
         why = f"{type(error).__name__}: {str(error).replace(task.place, shown(task.place))[:200]}"
         raise SourceError(f"{task.name}: {shown(task.place)} cannot be read ({why})") from None
     return copy
-
-
-def _sha256(path: Path) -> str:
-    with open(path, "rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()

@@ -4,7 +4,7 @@ import json
 from datetime import date
 from pathlib import Path
 
-from orchestration.publish import write_json
+from orchestration.durable import write_json
 from orchestration.settings import Settings
 
 

@@ -71,9 +71,9 @@ MOST_CALLS = {
     "warehouse:Warehouse.note_build": 2,
     "warehouse:Warehouse.release": 2,
     "commands.progress_bar:ProgressBar.__call__": 100,
-    "publish:_write_parquet": 2,
-    "publish:_sync": 90,
-    "publish:_sha256": 90,
+    "parquet:write": 2,
+    "durable:sync": 90,
+    "durable:sha256": 90,
     "publish:remove_wal": 3,
     "publish:note_headlines": 2,
 }

@@ -11,9 +11,10 @@ from datetime import date
 from pathlib import Path
 
 import duckdb
+import pandas as pd
 import pytest
 
-from orchestration import publish
+from orchestration import durable, parquet, publish
 from orchestration.settings import Settings
 from orchestration.sources.body import Window
 from orchestration.warehouse import Build, Warehouse
@@ -166,6 +167,61 @@ def test_marts_that_stand_are_taken_over_and_only_the_run_is_new(warehouse, sett
         assert con.execute("SELECT DISTINCT number FROM daily_asset_flows").fetchall() == [(3,)]
 
 
+def build_of_years(warehouse: Warehouse, number: int, changed: str = "false") -> None:
+    """Marts whose flows of symbols are those of before but for the rows that are `changed`: they bear the number."""
+    build_marts(warehouse, number)
+    with warehouse.open() as con:
+        con.execute(f"UPDATE marts.daily_symbol_flows SET number = CASE WHEN {changed} THEN {number} ELSE 0 END")
+
+
+def test_a_long_table_is_a_folder_of_years_and_only_years_that_changed_are_written(warehouse, settings, monkeypatch):
+    monkeypatch.setattr(parquet, "LONG", 1000)
+    path = settings.published_dir / "parquet" / "daily_symbol_flows.parquet"
+
+    def inodes() -> dict[str, int]:
+        return {file.name: file.stat().st_ino for file in path.iterdir()}
+
+    build_of_years(warehouse, 1)
+    publish.publish(warehouse, settings, "run-1")
+    before = inodes()
+    assert set(before) == {f"{year}.parquet" for year in range(2026, 2032)}
+    assert rows(f"SELECT count(*), count(DISTINCT utc_date), max(number) FROM '{path}'") == [(DAYS, DAYS, 0)]
+    assert len(pd.read_parquet(path)) == DAYS
+    assert (settings.published_dir / "parquet" / "run_info.parquet").is_file()
+
+    build_of_years(warehouse, 2, "utc_date IN ('2028-02-29', '2029-12-31', '2030-01-01')")
+    manifest = publish.publish(warehouse, settings, "run-2")
+    after = inodes()
+    assert {name for name in before if before[name] == after[name]} == {
+        f"{year}.parquet" for year in (2026, 2027, 2031)
+    }
+    assert rows(f"SELECT count(*), count(*) FILTER (number = 2) FROM '{path}'") == [(DAYS, 3)]
+    names = {f"parquet/daily_symbol_flows.parquet/{name}" for name in after}
+    assert names <= set(manifest["sha256"])
+    assert all(durable.sha256(settings.published_dir / name) == manifest["sha256"][name] for name in names)
+
+    # What somebody wrote into is not taken over, though its rows did not change.
+    tampered = path / "2026.parquet"
+    tampered.chmod(0o644)
+    tampered.write_bytes(tampered.read_bytes() + b" ")
+    publish.publish(warehouse, settings, "run-3")
+    assert rows(f"SELECT count(*) FROM '{path}'") == [(DAYS,)]
+    kept = inodes()
+    assert kept["2028.parquet"] == after["2028.parquet"] and kept["2026.parquet"] != after["2026.parquet"]
+
+
+def test_long_tables_that_stand_are_taken_over_whole(warehouse, settings, monkeypatch):
+    """published_headlines too, which every publish writes anew."""
+    monkeypatch.setattr(parquet, "LONG", 1000)
+    warehouse.note_build(Build("data", "models", "run-1"))
+    publish.publish(warehouse, settings, "run-1")
+    publish.publish(warehouse, settings, "run-2")
+    folder = settings.published_dir / "parquet"
+    assert (folder / "daily_asset_flows.parquet" / "2027.parquet").stat().st_nlink == 2
+    for table in ("daily_asset_flows", "published_headlines"):
+        assert rows(f"SELECT count(*) FROM '{folder}/{table}.parquet'") == [(DAYS,)]
+
+
 def test_a_tampered_snapshot_is_not_taken_over(warehouse, settings):
     warehouse.note_build(Build("data", "models", "run-1"))
     publish.publish(warehouse, settings, "run-1")
@@ -194,13 +250,13 @@ def test_a_publish_cut_short_after_the_swap_keeps_its_headlines(warehouse, setti
 def test_a_json_file_that_was_cut_short_leaves_nothing_aside(tmp_path, monkeypatch):
     path = tmp_path / "published" / "status.json"
     path.parent.mkdir()
-    publish.write_json(path, {"run": 1})
+    durable.write_json(path, {"run": 1})
     with monkeypatch.context() as full:
-        full.setattr(publish.os, "replace", lambda *_: (_ for _ in ()).throw(OSError("No space left on device")))
+        full.setattr(durable.os, "replace", lambda *_: (_ for _ in ()).throw(OSError("No space left on device")))
         with pytest.raises(OSError, match="No space"):
-            publish.write_json(path, {"run": 2})
+            durable.write_json(path, {"run": 2})
     assert json.loads(path.read_text()) == {"run": 1}
-    publish.write_json(path, {"run": 3})
+    durable.write_json(path, {"run": 3})
     assert json.loads(path.read_text()) == {"run": 3} and os.listdir(path.parent) == ["status.json"]
 
 

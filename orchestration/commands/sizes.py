@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
+from orchestration import parquet
 from orchestration.archive import Archive
 from orchestration.settings import Settings
 
@@ -43,7 +44,7 @@ def sizes(settings: Settings) -> Iterator[Size]:
     yield _size(WAREHOUSE, data.glob("warehouse.duckdb*"))
     yield _size("warehouses of before", data.glob("warehouse.*Z.duckdb*"))
     yield _size("published file", settings.published_dir.glob("marts.duckdb"))
-    yield _size("published Parquet", (settings.published_dir / "parquet").glob("*.parquet"))
+    yield _size("published Parquet", parquet.files(settings.published_dir / "parquet"))
     yield _size("briefs", (data / "brief").rglob("*"))
     yield _size("Dagster's runs", settings.dagster_home.rglob("*"))
     # Parquet is behind a symlink, which nobody follows here: each file counts once.
