@@ -5,9 +5,7 @@
     {%- set target = this.incorporate(type="table") -%}
 
     {%- if existing is not none and existing.is_table and is_same_project() -%}
-        {% call statement("main") %}
-            select 'stands'
-        {% endcall %}
+        {% do store_raw_result("main", message="stands") %}
         {% do store_result("agate_table", response="stands") %}
         {{ return({"relations": [target]}) }}
     {%- endif -%}
@@ -21,9 +19,7 @@
     {% if lines.rows %}
         {% do load_csv_rows(model, lines) %}
     {% endif %}
-    {% call noop_statement("main", "INSERT " ~ lines.rows | length, "INSERT", lines.rows | length) %}
-        select 'read'
-    {% endcall %}
+    {% do store_raw_result("main", message="INSERT " ~ lines.rows | length) %}
     {% do persist_docs(target, model) %}
     {% do adapter.commit() %}
     {{ return({"relations": [target]}) }}

@@ -8,12 +8,13 @@
         {% do adapter.drop_relation(existing) %}
         {%- set existing = none -%}
     {%- endif -%}
+    {%- if existing is not none and is_same_project() -%}
+        {% do store_raw_result("main", message="stands") %}
+        {{ return({"relations": [target]}) }}
+    {%- endif -%}
+
     {% call statement("main") %}
-        {%- if existing is not none and is_same_project() -%}
-            select 'stands'
-        {%- else -%}
-            create or replace view {{ target }} as ({{ compiled_code }});
-        {%- endif -%}
+        create or replace view {{ target }} as ({{ compiled_code }});
     {% endcall %}
     {% do persist_docs(target, model) %}
     {% do adapter.commit() %}
