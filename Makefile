@@ -118,5 +118,5 @@ $(VEGA): $(STAMP)
 
 $(MANIFEST): $(STAMP) $(DBT_SOURCES)
 	@echo "parsing the dbt project"
-	@$(BIN)/dbt --quiet --no-version-check --no-send-anonymous-usage-stats parse --project-dir dbt_project --profiles-dir dbt_project
+	@ALTFLOW_WAREHOUSE=warehouse.duckdb $(BIN)/dbt --quiet --no-version-check --no-send-anonymous-usage-stats parse --project-dir dbt_project --profiles-dir dbt_project
 	@touch $@

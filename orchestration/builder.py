@@ -4,11 +4,13 @@ import contextlib
 import hashlib
 import json
 import os
+import shutil
 import subprocess
 import sys
 import tempfile
 from collections.abc import Iterator
 from dataclasses import dataclass
+from pathlib import Path
 from typing import IO, Any
 
 from orchestration.settings import ROOT, Settings
@@ -17,6 +19,8 @@ TAIL = 2_000
 WHOLE = ["--full-refresh", "--exclude", "test_name:unique_grain"]
 """Everything anew. That rows are unique is judged for all marts at once by dq_grains, in every run."""
 PROJECT = ROOT / "dbt_project"
+PARSED = "target/partial_parse.msgpack"
+"""dbt's memory of a project that it has read, below the folder that it works in."""
 STATISTICS = ROOT / "orchestration" / "statistics"
 
 
@@ -88,12 +92,17 @@ class Builder:
 
     def _spawn(self) -> "subprocess.Popen[str]":
         if self._process is None:
+            warehouse = self._settings.warehouse_path.resolve()
+            folder = warehouse.parent / "dbt"
+            _take_over_what_setup_read(folder / PARSED)
             self._log = tempfile.TemporaryFile()  # noqa: SIM115 - open as long as the process is
             self._process = subprocess.Popen(
-                [sys.executable, "-m", "orchestration.builder_worker", str(self._settings.data_dir / "dbt")],
-                cwd=ROOT,
+                [sys.executable, "-P", "-m", "orchestration.builder_worker", str(folder)],
+                # The warehouse by its name alone: dbt reads the whole project anew where the path of its database is
+                # another than last time.
+                cwd=warehouse.parent,
                 # One thread for linear algebra: the arrays are small, the cores busy, and sums come in one order.
-                env=os.environ | {"ALTFLOW_WAREHOUSE": str(self._settings.warehouse_path), "OPENBLAS_NUM_THREADS": "1"},
+                env=os.environ | {"ALTFLOW_WAREHOUSE": warehouse.name, "OPENBLAS_NUM_THREADS": "1"},
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 stderr=self._log,
@@ -109,6 +118,17 @@ class Builder:
             return "(none)"
         self._log.seek(0)
         return self._log.read()[-TAIL:].decode(errors="replace").strip() or "(none)"
+
+
+def _take_over_what_setup_read(parsed: Path) -> None:
+    """Half of dbt's work in a new folder is to read the project, as `make setup` did. What has changed since is read
+    again, by dbt's own checksums."""
+    known = PROJECT / PARSED
+    parsed.parent.mkdir(parents=True, exist_ok=True)
+    if not parsed.exists() and known.exists():
+        aside = parsed.with_name(f".{parsed.name}.{os.getpid()}")
+        shutil.copyfile(known, aside)
+        os.replace(aside, parsed)
 
 
 def project_version() -> str:

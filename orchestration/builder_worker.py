@@ -78,6 +78,10 @@ def _build(asked: "queue.Queue[dict[str, Any]]", answer: Callable[[dict[str, Any
         "--project-dir", str(PROJECT), "--profiles-dir", str(ROOT),
     ]  # fmt: skip
     parsed: Any = dbtRunner().invoke(["parse", *folders]).result
+    # Whoever read the project before may have called it by another path.
+    for node in parsed.nodes.values() if parsed else ():
+        if node.resource_type == "seed":
+            node.root_path = str(PROJECT)
     wanted = asked.get()
     # The materialization of tables asks for it.
     os.environ["ALTFLOW_SAME_MODELS"] = "yes" if wanted["same_models"] else "no"

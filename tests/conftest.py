@@ -76,7 +76,8 @@ def pytest_sessionstart(session: pytest.Session) -> None:
         return
     parse = [sys.executable, "-m", "dbt.cli.main", "--quiet", "--no-version-check", "parse"]
     folders = ["--project-dir", str(DBT_PROJECT), "--profiles-dir", str(DBT_PROJECT)]
-    done = subprocess.run([*parse, *folders], cwd=ROOT, capture_output=True, text=True)
+    environment = os.environ | {"ALTFLOW_WAREHOUSE": "warehouse.duckdb"}
+    done = subprocess.run([*parse, *folders], cwd=ROOT, env=environment, capture_output=True, text=True)
     if done.returncode:
         pytest.exit(f"dbt parse failed; no test was run\n{done.stdout}{done.stderr}", returncode=1)
     MANIFEST.touch()

@@ -69,8 +69,9 @@ def _build(market: Path) -> Path | str:
             *("--target-path", str(path.parent / "dbt" / "target")),
             *("--project-dir", str(ROOT / "dbt_project"), "--profiles-dir", str(ROOT)),
         ],
-        cwd=ROOT,
-        env=os.environ | {"ALTFLOW_WAREHOUSE": str(path), "DO_NOT_TRACK": "1"},
+        # As the run has read the project: dbt reads it anew for another path.
+        cwd=path.parent,
+        env=os.environ | {"ALTFLOW_WAREHOUSE": path.name, "DO_NOT_TRACK": "1"},
         capture_output=True,
         text=True,
     )

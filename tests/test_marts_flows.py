@@ -5,9 +5,6 @@ section 5. A second warehouse holds all the market has, 2017-08-17 to 2025-12-31
 """
 
 import json
-import os
-import subprocess
-import sys
 from bisect import bisect_left, insort
 from collections.abc import Callable
 from datetime import date, timedelta
@@ -17,6 +14,8 @@ from pathlib import Path
 import duckdb
 import pytest
 
+from orchestration.builder import Builder
+from orchestration.settings import Settings
 from tests import recorded
 
 pytestmark = pytest.mark.recorded
@@ -52,22 +51,9 @@ def ask_all(market: Path, tmp_path_factory: pytest.TempPathFactory) -> Ask:
             "symbol IN (SELECT symbol FROM raw.spot_flows WHERE utc_date >= ?)",
             [LAST_WIDE_DATE],
         )
-    project = recorded.ROOT / "dbt_project"
-    done = subprocess.run(
-        [
-            *(sys.executable, "-m", "dbt.cli.main", "--no-use-colors", "--no-version-check"),
-            *("--log-path", str(folder / "logs"), "build", "--target-path", str(folder / "target")),
-            *("--project-dir", str(project), "--profiles-dir", str(project)),
-            *("--resource-type", "model", "--resource-type", "seed"),
-            *("--select", "+daily_altcoin_flow", "+daily_control_flow", "+coverage_daily", "+daily_symbol_flows"),
-            "+int_symbol_quarters_measured",
-        ],
-        cwd=recorded.ROOT,
-        env=os.environ | {"ALTFLOW_WAREHOUSE": str(path), "DO_NOT_TRACK": "1"},
-        capture_output=True,
-        text=True,
-    )
-    assert done.returncode == 0, done.stdout[-6000:] + done.stderr
+    models = ["+daily_altcoin_flow", "+daily_control_flow", "+coverage_daily", "+daily_symbol_flows"]
+    options = ["--exclude-resource-type", "test", "--select", *models, "+int_symbol_quarters_measured"]
+    assert list(Builder(Settings("recorded", folder)).build(options))
     return _asker(path)
 
 

@@ -5,7 +5,7 @@
     {%- set target = this.incorporate(type="table") -%}
 
     {%- if existing is not none and existing.is_table and is_same_project() -%}
-        {% do store_raw_result("main", message="stands") %}
+        {% do store_raw_result("main", message="stands", code="STANDS", rows_affected=0) %}
         {% do store_result("agate_table", response="stands") %}
         {{ return({"relations": [target]}) }}
     {%- endif -%}
@@ -19,7 +19,7 @@
     {% if lines.rows %}
         {% do load_csv_rows(model, lines) %}
     {% endif %}
-    {% do store_raw_result("main", message="INSERT " ~ lines.rows | length) %}
+    {% do store_raw_result("main", message="INSERT " ~ lines.rows | length, code="INSERT", rows_affected=lines.rows | length) %}
     {% do persist_docs(target, model) %}
     {% do adapter.commit() %}
     {{ return({"relations": [target]}) }}

@@ -9,7 +9,7 @@
         {%- set existing = none -%}
     {%- endif -%}
     {%- if existing is not none and is_same_project() -%}
-        {% do store_raw_result("main", message="stands") %}
+        {% do store_raw_result("main", message="stands", code="STANDS", rows_affected=0) %}
         {{ return({"relations": [target]}) }}
     {%- endif -%}
 
