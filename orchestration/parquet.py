@@ -37,7 +37,8 @@ def write(con: duckdb.DuckDBPyConnection, folder: Path, sources: Mapping[str, st
             if same:
                 os.link(same, file)
             else:
-                _copy(con, f"{source} WHERE utc_date BETWEEN '{year}-01-01' AND '{year}-12-31'", file, fingerprint)
+                days = f"utc_date BETWEEN make_date({year}, 1, 1) AND make_date({year}, 12, 31)"
+                _copy(con, f"{source} WHERE {days}", file, fingerprint)
         durable.sync(path)
     durable.sync(folder)
 
@@ -50,7 +51,7 @@ class Standing:
         self.folder = folder
         self.sha256 = sha256
 
-    def file_of(self, con: duckdb.DuckDBPyConnection, name: str, fingerprint: str) -> Path | None:
+    def file_of(self, con: duckdb.DuckDBPyConnection, name: str, fingerprint: int) -> Path | None:
         """The file of that name, if its rows are those of the fingerprint and nobody has changed it."""
         path = self.folder / name
         if name not in self.sha256 or not path.is_file() or durable.sha256(path) != self.sha256[name]:
@@ -58,7 +59,7 @@ class Standing:
         said = con.execute(
             "SELECT value FROM parquet_kv_metadata(?) WHERE key = ?", [str(path), FINGERPRINT.encode()]
         ).fetchall()
-        return path.resolve() if said == [(fingerprint.encode(),)] else None
+        return path.resolve() if said == [(str(fingerprint).encode(),)] else None
 
 
 def files(folder: Path) -> Iterator[Path]:
@@ -80,7 +81,7 @@ def _remove(path: Path) -> None:
     path.unlink(missing_ok=True)
 
 
-def _years(con: duckdb.DuckDBPyConnection, source: str) -> dict[int, str]:
+def _years(con: duckdb.DuckDBPyConnection, source: str) -> dict[int, int]:
     """The fingerprint of each year of a long table; nothing for any other."""
     columns = {name: kind for name, kind, *_ in con.execute(f"DESCRIBE FROM {source}").fetchall()}
     (count,) = con.execute(f"SELECT count(*) FROM {source}").fetchall()[0]
@@ -93,11 +94,15 @@ def _years(con: duckdb.DuckDBPyConnection, source: str) -> dict[int, str]:
         return {}
     # A hash is one of a version: after an upgrade of DuckDB every year is written once more.
     said = f"{duckdb.__version__} {columns}"
-    return {year: hashlib.sha256(f"{said} {count} {total}".encode()).hexdigest() for year, count, total in rows}
+    return {year: _number(f"{said} {count} {total}") for year, count, total in rows}
 
 
-def _copy(con: duckdb.DuckDBPyConnection, source: str, path: Path, fingerprint: str = "") -> None:
-    said = f", KV_METADATA {{{FINGERPRINT}: '{fingerprint}'}}" if fingerprint else ""
+def _number(text: str) -> int:
+    return int.from_bytes(hashlib.sha256(text.encode()).digest()[:15])
+
+
+def _copy(con: duckdb.DuckDBPyConnection, source: str, path: Path, fingerprint: int | None = None) -> None:
+    said = f", KV_METADATA {{{FINGERPRINT}: {fingerprint}}}" if fingerprint is not None else ""
     con.execute(f"COPY (FROM {source}) TO '{quoted(path)}' (FORMAT parquet, COMPRESSION zstd{said})")
     path.chmod(0o444)
     durable.sync(path)

@@ -22,7 +22,7 @@ PACKAGE = ROOT / "orchestration"
 
 # A part may import the parts of the lower lines, never its own line or a higher one.
 LAYERS = [
-    {"records", "settings", "headline", "webhook"},
+    {"records", "settings", "headline", "webhook", "durable"},
     {"claims", "schema", "sources", "statistics", "trade_groups", "trade_numbers"},
     {
         "archive",
@@ -39,6 +39,7 @@ LAYERS = [
     {"reduce", "reduce_pages", "plan_files", "archive_check"},
     {"workers"},
     {"warehouse", "alerts"},
+    {"parquet"},
     {"load", "marts", "publish"},
     {"brief"},
     {"asking"},
@@ -64,7 +65,7 @@ FORBIDDEN_LIBRARIES = {
     "records": {"dagster", "duckdb", "pandas", "great_expectations", "requests"},
     "settings": {"dagster", "duckdb", "pandas", "great_expectations", "requests"},
 }
-OPENS_DUCKDB = {"warehouse", "publish"}
+OPENS_DUCKDB = {"warehouse", "parquet", "publish"}
 FORBIDDEN_NAMES = {"utils.py", "helpers.py", "common.py"}
 
 
