@@ -303,7 +303,7 @@ def some_trades(draw: st.DrawFn) -> list[Trade]:
     return trades * {"no": 1, "some": 1, "all twice": 2, "all three times": 3}[again]
 
 
-@settings(max_examples=150, deadline=None, suppress_health_check=UNHURRIED)
+@settings(max_examples=60, deadline=None, suppress_health_check=UNHURRIED)
 @given(some_trades(), st.integers(1, 3000), st.integers(1, 3000), st.sampled_from(["plain", "gzip", "zip"]), st.data())
 def test_sums_are_those_of_an_independent_computation(
     trades: list[Trade], block: int, chunk: int, packed: str, data: st.DataObject
@@ -456,7 +456,7 @@ def some_lines(draw: st.DrawFn) -> list[bytes]:
     return lines
 
 
-@settings(max_examples=200, deadline=None, suppress_health_check=UNHURRIED)
+@settings(max_examples=80, deadline=None, suppress_health_check=UNHURRIED)
 @given(some_lines(), st.integers(1, 500), st.sampled_from([1, 40, 200]), st.sampled_from(["ms", "us", "s"]))
 def test_every_row_is_counted_once_wherever_blocks_end(
     lines: list[bytes], block: int, leaf: int, unit: Literal["us", "ms", "s"]
@@ -668,7 +668,7 @@ def test_files_put_together_keep_no_header_in_the_middle(tmp_path: Path):
     assert (done.trade_count, done.refused.count) == (301, 0)
 
 
-@settings(max_examples=300, deadline=None, suppress_health_check=UNHURRIED)
+@settings(max_examples=120, deadline=None, suppress_health_check=UNHURRIED)
 @given(st.sampled_from(["plain", "gzip", "zip"]), st.data())
 def test_a_damaged_file_is_told_of_or_read_as_it_is(packed: str, data: st.DataObject):
     """Whatever byte is wrong: a SourceError, or every line that came out is a trade, repeated or refused."""

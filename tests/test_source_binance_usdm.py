@@ -607,6 +607,7 @@ def test_the_tables_come_from_the_archive_alone(first, data, url, validator, tmp
     assert_same({"asked": again["asked"]}, {"asked": before["asked"]})
 
 
+@pytest.mark.chaos
 def test_a_run_that_names_its_first_day_reads_the_archive_from_then_on(first, url, validator, tmp_path):
     start = date(2025, 1, 20)
     named = loaded(tmp_path, url, validator, "named", start=start, is_start_named=True)
