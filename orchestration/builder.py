@@ -122,13 +122,13 @@ class Builder:
 
 def _take_over_what_setup_read(parsed: Path) -> None:
     """Half of dbt's work in a new folder is to read the project, as `make setup` did. What has changed since is read
-    again, by dbt's own checksums."""
-    known = PROJECT / PARSED
-    parsed.parent.mkdir(parents=True, exist_ok=True)
-    if not parsed.exists() and known.exists():
-        aside = parsed.with_name(f".{parsed.name}.{os.getpid()}")
-        shutil.copyfile(known, aside)
-        os.replace(aside, parsed)
+    again, by dbt's own checksums. It only saves time: a disk that is full or read-only is for the run to tell of."""
+    aside = parsed.with_name(f".{parsed.name}.new")
+    with contextlib.suppress(OSError):
+        parsed.parent.mkdir(parents=True, exist_ok=True)
+        if not parsed.exists():
+            shutil.copyfile(PROJECT / PARSED, aside)
+            os.replace(aside, parsed)
 
 
 def project_version() -> str:

@@ -83,9 +83,11 @@ def _remove(path: Path) -> None:
 
 def _years(con: duckdb.DuckDBPyConnection, source: str) -> dict[int, int]:
     """The fingerprint of each year of a long table; nothing for any other."""
-    columns = {name: kind for name, kind, *_ in con.execute(f"DESCRIBE FROM {source}").fetchall()}
     (count,) = con.execute(f"SELECT count(*) FROM {source}").fetchall()[0]
-    if count < LONG or "utc_date" not in columns:
+    if count < LONG:
+        return {}
+    columns = {name: kind for name, kind, *_ in con.execute(f"DESCRIBE FROM {source}").fetchall()}
+    if "utc_date" not in columns:
         return {}
     rows = con.execute(
         f"SELECT year(utc_date), count(*), sum(hash(t)) FROM {source} t GROUP BY 1 ORDER BY 1"

@@ -69,6 +69,7 @@ def publish(warehouse: Warehouse, settings: Settings, run_id: str) -> dict:
     new.mkdir()
     build = warehouse.built_from()
     same = build is not None and _stands(folder, build.run_id)
+    standing = _standing(folder)
     if same:
         shutil.copyfile(folder / "marts.duckdb", aside)
         parquet.link(folder / "parquet", new)
@@ -77,10 +78,10 @@ def publish(warehouse: Warehouse, settings: Settings, run_id: str) -> dict:
         published_at = _moment(con, warehouse.now())
         con.execute(f"ATTACH '{quoted(aside)}' AS out (STORAGE_VERSION '{STORAGE_VERSION}')")
         con.execute("SET preserve_insertion_order = true")
-        comments = [] if same else _copy_marts(con, new, _standing(folder))
+        comments = [] if same else _copy_marts(con, new, standing)
         _stamp(con, run_id, published_at)
         tables = _counts(con)
-        parquet.write(con, new, {name: f"out.main.{name}" for name in STAMPED}, _standing(folder))
+        parquet.write(con, new, {name: f"out.main.{name}" for name in STAMPED}, standing)
         con.execute("DETACH out")
     _finish_database(aside, comments)
     manifest = {
