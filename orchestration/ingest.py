@@ -12,6 +12,7 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 
+from orchestration import status
 from orchestration.archive import Archive, Asked
 from orchestration.asking.bars import ask_bars
 from orchestration.asking.context import Asking, Known, Progress, listing_of
@@ -71,8 +72,9 @@ class Ingest:
         catalog: dict | None,
         progress: Progress | None = None,
         is_start_named: bool = False,
+        goes_back: bool = False,
     ):
-        """`is_start_named`: whoever started the run named the first day of `window`."""
+        """`is_start_named`: whoever started the run named the first day of `window`; `goes_back`: as in Asking."""
         self.settings = settings
         self.run_id = run_id
         self.window = window
@@ -93,6 +95,7 @@ class Ingest:
             settings.open_days_dir,
             settings.trade_archive,
             catalog,
+            is_start_named or goes_back,
         )
         self._open: dict[str, int] = {}
         """threads that still bring something, by what is waited for"""
@@ -196,7 +199,7 @@ class Ingest:
         """`beside`: what else is asked of the exchange, between its listing and its flows: one thread tells soonest
         that nobody answers."""
         exchange = EXCHANGES[name]
-        known = known_of(self._warehouse, name, isinstance(exchange.flows, TradeFiles))
+        known = spot_known(self._warehouse, self.settings, name)
         # Flows of symbols that nobody knows would be lost: who is asked for flows says what it lists, too.
         streams = ["spot_symbols", *([flows_of(name)] if "spot_flows" in datasets else [])]
         has_estimates = exchange.estimates is not None and ESTIMATES in datasets
@@ -295,7 +298,17 @@ def known_of(warehouse: Warehouse, exchange: str, has_files: bool, market: str =
     answered = warehouse.asked(exchange, f"{market}_flows")
     etags = warehouse.file_etags(exchange) if has_files else {}
     given_up = warehouse.given_up(exchange) if has_files else {}
-    return Known([Symbol(**row) for row in rows], answered, etags, given_up)
+    starts = [window.start for windows in answered.values() for window in windows]
+    starts += [day for days in given_up.values() for day in days]
+    asked_from = min([*starts, *warehouse.first_gaps(exchange).values()]) if has_files and starts else None
+    return Known([Symbol(**row) for row in rows], answered, etags, given_up, asked_from=asked_from)
+
+
+def spot_known(warehouse: Warehouse, settings: Settings, exchange: str) -> Known:
+    """What is stored of an exchange of spot. Its archive was asked from some day on only when a run has ended that
+    asked it: one that was killed may have got later days before earlier ones."""
+    known = known_of(warehouse, exchange, isinstance(EXCHANGES[exchange].flows, TradeFiles))
+    return known if status.has_followed(settings, exchange) else replace(known, asked_from=None)
 
 
 def contracts_known(warehouse: Warehouse, name: str, exchange: Exchange) -> Known:

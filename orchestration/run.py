@@ -20,7 +20,7 @@ from orchestration.expectations.validator import Validator
 from orchestration.ingest import Ingest
 from orchestration.settings import ROOT, Settings, shown
 from orchestration.sources.body import Window
-from orchestration.sources.exchange import Klines
+from orchestration.sources.exchange import Klines, TradePages
 from orchestration.sources.http import Http
 from orchestration.sources.registry import EXCHANGES, followed
 from orchestration.warehouse import Lock, Warehouse
@@ -220,12 +220,13 @@ def open_run(
     on_lock: Callable[[], object] | None = None,
     companions: Companions | None = None,
     is_start_named: bool = False,
+    goes_back: bool = False,
 ) -> Iterator[Run]:
     """Everything a run needs, in the order: lock, folder, upstreams, checks; fetching has begun.
 
-    `start` and `end` (excluded) are days, `is_start_named`: somebody chose `start`; `exchanges`: whose flows to ask
-    for, None for all; `lock`, `companions`:
-    what the caller holds already. `on_lock` is called once nobody else can write.
+    `start` and `end` (excluded) are days, `is_start_named`: somebody chose `start`; `goes_back`: as in Asking;
+    `exchanges`: whose flows to ask for, None for all; `lock`, `companions`: what the caller holds already. `on_lock` is
+    called once nobody else can write.
     Raises LockHeld, WarehouseError, RunError."""
     with ExitStack() as stack:
         if lock is None:
@@ -253,8 +254,9 @@ def open_run(
         stack.callback(http.close)
         report = progress or (lambda what, done, total: None)
         ingest = Ingest(
-            settings, run_id, window, http, archive, warehouse, validator, upstreams.catalog, report, is_start_named
-        )
+            settings, run_id, window, http, archive, warehouse, validator, upstreams.catalog, report, is_start_named,
+            goes_back,
+        )  # fmt: skip
         stack.callback(ingest.stop)
         begun = {"run_id": run_id, "pid": os.getpid(), "started_at": f"{datetime.now(UTC):%Y-%m-%dT%H:%M:%SZ}"}
         status.note(settings, state="running", **begun)
@@ -272,31 +274,43 @@ def _note_end(settings: Settings, warehouse: Warehouse, run_id: str) -> None:
         ended_at=f"{datetime.now(UTC):%Y-%m-%dT%H:%M:%SZ}",
         gaps=warehouse.gaps(run_id),
         absences=warehouse.absences(run_id),
-        incomplete_from=incomplete_from(warehouse, settings).isoformat(),
+        **where_to_begin(warehouse, settings),
     )
 
 
-def incomplete_from(warehouse: Warehouse, settings: Settings) -> date:
-    """The first UTC day that some trading symbol still lacks: where the next run begins.
+def where_to_begin(warehouse: Warehouse, settings: Settings) -> dict:
+    """What status.json tells the next run: by exchange the first day that is not complete (of those that were not
+    followed now, as it was), and since when history is wanted."""
+    days = {name: _first_day_lacking(warehouse, settings, name) for name in followed(settings)}
+    told = {name: day.isoformat() if day else None for name, day in days.items()}
+    return {
+        "exchanges_incomplete_from": status.read(settings).get("exchanges_incomplete_from", {}) | told,
+        "history_from": settings.start.isoformat(),
+    }
 
-    An exchange whose history is not to be had, or not for nothing, counts from the first day that it was answered
-    for on; what it says that it has not got is not lacking."""
-    firsts = []
-    for exchange in followed(settings):
-        answered = warehouse.asked(exchange, "spot_flows")
-        has_history = isinstance(EXCHANGES[exchange].flows, Klines)
-        given_up = warehouse.given_up(exchange)
-        scopes = ["*"] if "*" in answered else warehouse.trading_symbols(exchange)
-        for scope in scopes:
-            lost = [Window(day, day + timedelta(days=1)) for day in given_up.get(scope, ())]
-            known = [*answered.get(scope, []), *lost]
-            if not known and not has_history:
-                continue
-            begun = settings.start if has_history else max(settings.start, min(window.start for window in known))
-            reached = max((window.end for window in known), default=settings.start)
-            lacking = plan.missing(Window(begun, reached), known)
-            firsts.append(lacking[0].start if lacking else reached)
-    return min(firsts, default=settings.start)
+
+def _first_day_lacking(warehouse: Warehouse, settings: Settings, exchange: str) -> date | None:
+    """The first UTC day that some trading symbol of an exchange still lacks; None: no day before this one is to be had.
+
+    Of pages of trades and of archives, which are gigabytes, nothing is lacking before the first day that was asked
+    for; what an exchange says that it has not got is not lacking. One that never answered lacks everything."""
+    flows, firsts = EXCHANGES[exchange].flows, []
+    answered, given_up = warehouse.asked(exchange, "spot_flows"), warehouse.given_up(exchange)
+    if not isinstance(flows, TradePages) and not answered and not given_up:
+        return settings.start
+    gaps = warehouse.first_gaps(exchange)
+    has_history = isinstance(flows, Klines)
+    for scope in ["*"] if "*" in answered else warehouse.trading_symbols(exchange):
+        lost = [Window(day, day + timedelta(days=1)) for day in given_up.get(scope, ())]
+        known = [*answered.get(scope, []), *lost]
+        if not known and not has_history:
+            continue
+        asked_from = min([*(window.start for window in known), gaps.get(scope, date.max)])
+        begun = settings.start if has_history else max(settings.start, asked_from)
+        reached = max((window.end for window in known), default=settings.start)
+        lacking = plan.missing(Window(begun, reached), known)
+        firsts.append(lacking[0].start if lacking else reached)
+    return min(firsts, default=None)
 
 
 def _collect_less() -> None:

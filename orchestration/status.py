@@ -35,6 +35,21 @@ def published_run(settings: Settings) -> str | None:
 
 
 def incomplete_from(settings: Settings) -> date | None:
-    """The first day that the last run left incomplete; None when nothing is known."""
-    day = read(settings).get("incomplete_from")
-    return date.fromisoformat(day) if day else None
+    """The first day that some exchange lacks; None before the first run has ended. That is the first of all where an
+    exchange is followed that no run has followed so far, or where history begins earlier than in the last run."""
+    found = read(settings)
+    days = found.get("exchanges_incomplete_from")
+    if days is None:
+        return None
+    from orchestration.sources.registry import followed
+
+    is_longer = settings.start.isoformat() < found["history_from"]
+    if is_longer or any(name not in days for name in followed(settings)):
+        return settings.start
+    known = [day for name in followed(settings) if (day := days[name])]
+    return date.fromisoformat(min(known)) if known else settings.start
+
+
+def has_followed(settings: Settings, exchange: str) -> bool:
+    """Whether a run that followed an exchange has ended."""
+    return exchange in read(settings).get("exchanges_incomplete_from", {})

@@ -382,6 +382,15 @@ class Warehouse:
         names = ("upstream", "dataset", "reason", "count", "first_scope", "message")
         return [dict(zip(names, row, strict=True)) for row in rows]
 
+    def first_gaps(self, exchange: str) -> dict[str, date]:
+        """By scope: the first day of flows that some run asked for in vain."""
+        with self.open() as con:
+            rows = con.execute(
+                "SELECT scope, min(start_date) FROM raw.gaps WHERE upstream = ? AND dataset = 'spot_flows' GROUP BY 1",
+                [exchange],
+            ).fetchall()
+        return dict(rows)
+
     def holds(self, record: Record, rows: pa.Table) -> bool:
         """Whether every one of `rows` is stored as it is: such rows were checked when they were stored."""
         if not rows.num_rows:

@@ -40,13 +40,17 @@ def altflow(
 
 
 def differences(
-    first: Path, second: Path, provenance: bool = True, schemas: tuple[str, ...] = ("main", "marts")
+    first: Path,
+    second: Path,
+    provenance: bool = True,
+    schemas: tuple[str, ...] = ("main", "marts"),
+    rows: dict[str, str] | None = None,
 ) -> list[str]:
     """What differs between two published files: decimals, days and text bit by bit, DOUBLE to 1e-12 relative.
 
     Without `provenance`, which bodies the rows were read from is left out: days that were fetched in other
-    portions come from other bodies."""
-    found = []
+    portions come from other bodies. `rows` says by table which rows are compared."""
+    found, rows = [], UNCOMPARED_ROWS | (rows or {})
     with duckdb.connect() as con:
         for name, path in (("a", first), ("b", second)):
             con.execute(f"ATTACH '{path}' AS {name} (READ_ONLY)")
@@ -65,11 +69,15 @@ def differences(
         skipped = UNCOMPARED_TABLES if provenance else UNCOMPARED_TABLES | {"source_files", "source_spans"}
         for schema, table in sorted(tables["a"] & tables["b"]):
             if table not in skipped:
-                found += _differing_rows(con, schema, table, set() if provenance else {"body_sha256"})
+                found += _differing_rows(
+                    con, schema, table, set() if provenance else {"body_sha256"}, rows.get(table, "true")
+                )
     return found
 
 
-def _differing_rows(con: duckdb.DuckDBPyConnection, schema: str, table: str, left_out: set[str]) -> list[str]:
+def _differing_rows(
+    con: duckdb.DuckDBPyConnection, schema: str, table: str, left_out: set[str], rows: str
+) -> list[str]:
     columns = con.execute(
         "SELECT column_name, data_type FROM duckdb_columns() "
         f"WHERE database_name = 'a' AND schema_name = '{schema}' AND table_name = '{table}'"
@@ -82,7 +90,7 @@ def _differing_rows(con: duckdb.DuckDBPyConnection, schema: str, table: str, lef
     order = ", ".join(f'"{name}"' for name in doubles) or "1"
     side = (
         f'SELECT *, row_number() OVER (PARTITION BY {key} ORDER BY {order}) AS nth FROM {{}}."{schema}"."{table}" '
-        f"WHERE {UNCOMPARED_ROWS.get(table, 'true')}"
+        f"WHERE {rows}"
     )
     same = " AND ".join(f'a."{name}" IS NOT DISTINCT FROM b."{name}"' for name in exact) + " AND a.nth = b.nth"
     close = " OR ".join(

@@ -482,9 +482,10 @@ def archive_problems(data: Path) -> Counter[str]:
 
 def published_problems(quiet: Path, found: Path) -> list[str]:
     a, b = (folder / "published" / "marts.duckdb" for folder in (quiet, found))
-    lines = [line for line in differences(a, b, provenance=False) if not line.startswith(NOT_COMPARED)]
+    # C54 counts the days on which somebody looked.
+    lines = differences(a, b, provenance=False, rows={"claims": "claim_id <> 'C54'"})
     looks = ("daily_order_book_depth: 0 only in the first",)
-    lines = [line for line in lines if not line.startswith(looks)]
+    lines = [line for line in lines if not line.startswith(NOT_COMPARED + looks)]
     return lines + (["headlines that stand"] if standing_headlines(a) != standing_headlines(b) else [])
 
 
@@ -600,16 +601,16 @@ def test_named(name: str, world: World, tmp_path: Path) -> None:
     assert words in said, said
 
 
-def test_eight_days_without_a_run(world: World, tmp_path: Path) -> None:
+def test_eight_days_without_a_run(tmp_path: Path) -> None:
     """The next one gets every day that has passed, of exchanges that have no history, too."""
-    data, today = tmp_path / "data", DAYS[0] + timedelta(days=9)
-    shutil.copytree(world.base, data, symlinks=True)
-    with sandbox(*MARKET, "--now", today.isoformat()) as url:
-        late = altflow(*SOURCE, data=data, settings=settings([url], 0))
-    assert late.returncode == 0, late.stdout + late.stderr
+    data, last = tmp_path / "data", date(2026, 11, 14)
+    for day in (last, last + timedelta(days=8)):
+        with sandbox(*MARKET, "--now", str(day + timedelta(days=1))) as url:
+            done = altflow(*SOURCE, "--end", day.isoformat(), data=data, settings=settings([url], 0))
+        assert done.returncode == 0, done.stdout + done.stderr
     with duckdb.connect(str(data / "published" / "marts.duckdb"), read_only=True) as con:
         found = con.execute(
-            "SELECT exchange, count(DISTINCT utc_date) FROM daily_symbol_flows WHERE utc_date > ? GROUP BY 1", [DAYS[0]]
+            "SELECT exchange, count(DISTINCT utc_date) FROM daily_symbol_flows WHERE utc_date > ? GROUP BY 1", [last]
         ).fetchall()
     # The last file of KuCoin comes a day later.
     assert dict(found) == {"binance": 8, "coinbase": 8, "kucoin": 7}

@@ -27,9 +27,9 @@ def planned(
     asking: Asking, flows: TradeFiles, known: Known, listing: Listing
 ) -> tuple[list[FileJob], list[Absence], SourceError | None]:
     """Lists the archive and says what to fetch and what is absent; and what kept it from being listed whole."""
-    window = listing.window
-    if flows.first:
-        window = Window(min(max(window.start, flows.first), window.end), window.end)
+    begun = None if asking.goes_back else known.asked_from
+    first = max(listing.window.start, flows.first or date.min, begun or date.min)
+    window = Window(min(first, listing.window.end), listing.window.end)
     alive = {symbol.name: symbol.is_trading for symbol in listing.symbols}
     by_scope: dict[str, list[TradeFile]] = {}
     error: SourceError | None = None

@@ -16,7 +16,7 @@ from orchestration.asking.series import followed as with_followed
 from orchestration.asking.series import series_asks
 from orchestration.asking.services import served_scopes
 from orchestration.commands import FAILED, LOCKED
-from orchestration.ingest import contracts_known, known_of
+from orchestration.ingest import contracts_known, spot_known
 from orchestration.settings import Settings
 from orchestration.sources.body import SourceError
 from orchestration.sources.exchange import Exchange, Klines, TradeFiles
@@ -66,10 +66,10 @@ def show_plan(settings: Settings, start: date | None, end: date | None) -> int:
             asking = Asking(
                 http, window, lambda item: None, lambda *_: None, threading.Event(), Path(spool), pool,
                 settings.open_days_dir,
-                settings.trade_archive, upstreams.catalog,
+                settings.trade_archive, upstreams.catalog, goes_back=start is not None,
             )  # fmt: skip
             try:
-                shares = [_share(asking, name, EXCHANGES[name], warehouse) for name in followed(settings)]
+                shares = [_share(asking, name, EXCHANGES[name], warehouse, settings) for name in followed(settings)]
                 for name in followed_derivatives(settings):
                     tables = served(name, upstreams.catalog)
                     shares += _contracts(asking, name, tables, warehouse, None if start else settings.start)
@@ -87,9 +87,9 @@ def show_plan(settings: Settings, start: date | None, end: date | None) -> int:
     return 0
 
 
-def _share(asking: Asking, name: str, exchange: Exchange, warehouse: Warehouse | None) -> Share:
+def _share(asking: Asking, name: str, exchange: Exchange, warehouse: Warehouse | None, settings: Settings) -> Share:
     flows = exchange.flows
-    known = known_of(warehouse, name, isinstance(flows, TradeFiles)) if warehouse else Known()
+    known = spot_known(warehouse, settings, name) if warehouse else Known()
     listing = listing_of(asking, name, exchange, known)
     if listing.error:
         return Share(name, "listing", 1, None, 0, f"does not answer: {listing.error}")

@@ -23,7 +23,7 @@ from orchestration.expectations.validator import Validator, ValidatorError
 from orchestration.marts import checked_frames, golden_failure, note_verdicts
 from orchestration.publish import PublishError, publish
 from orchestration.rebuild import RebuildError, rebuild
-from orchestration.run import code_version, incomplete_from
+from orchestration.run import code_version, where_to_begin
 from orchestration.settings import Settings
 from orchestration.warehouse import Build, Lock, Warehouse, WarehouseError, source_of
 
@@ -162,7 +162,7 @@ def _publish(settings: Settings, run_id: str, progress: Progress) -> list[str]:
         ended_at=now,
         gaps=[],
         absences=[],
-        incomplete_from=incomplete_from(warehouse, settings).isoformat(),
+        **where_to_begin(warehouse, settings),
     )
     try:
         page.build(settings)

@@ -113,6 +113,8 @@ def run_resource(
                 wait_seconds=SCHEDULED_WAIT_SECONDS,
                 progress=progress,
                 is_start_named=is_start_named,
+                # Months that were chosen in the UI; what a command or a schedule asks for has its last day in a tag.
+                goes_back=start is not None and window.END_TAG not in dagster_run.tags,
                 on_lock=lambda: close_dead_runs(instance, settings, dagster_run.run_id),
             ) as opened:
                 yield opened
