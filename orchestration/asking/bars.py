@@ -38,7 +38,7 @@ def ask_bars(asking: Asking, name: str, exchange: Exchange, known: Known, listin
     done = 0
 
     def answer(symbol: str, window: Window) -> Fetched:
-        spare = flows.spare
+        spare, blocked = flows.spare, listing.error if is_blocked else None
         if not spare or symbol not in archived:
             # Whole, or not at all: pages of both would say days twice.
             item = asking.one(
@@ -46,9 +46,12 @@ def ask_bars(asking: Asking, name: str, exchange: Exchange, known: Known, listin
             )
             if not spare or item.error is None or item.error.reason != "out_of_reach":
                 return item
+            blocked = item.error
         item = asking.one(
             name, exchange.flows_table, symbol, window, lambda http: spare.fetch(http, symbol, window, listing.now)
         )
+        if item.error and blocked:
+            item.error = SourceError(f"{blocked}; its archive: {item.error}", item.error.reason)
         if item.error is None:
             last_file_end = max((end for body in item.bodies if (end := spare.end(body))), default=None)
             until = archive_answers_until(window, last_file_end, _last_bar(known, symbol), listing.now.date())
