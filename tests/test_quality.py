@@ -194,13 +194,8 @@ def test_what_stood_published_on_a_day_stands_after_restatements_and_new_seeds(t
     }
     stood = {}
     for day, statements in steps.items():
-
-        class Clock(datetime):
-            @classmethod
-            def now(cls, tz=None, day=day):
-                return datetime.fromisoformat(f"{day} 00:40:00+00:00")
-
-        monkeypatch.setattr(publish, "datetime", Clock)
+        moment = datetime.fromisoformat(f"{day} 00:40:00")
+        monkeypatch.setattr(Warehouse, "now", lambda self, moment=moment: moment)
         raw_market.execute(tmp_path, *statements)
         seeds = raw_market.TABLES if stood else ["--exclude-resource-type", "test"]
         raw_market.build(tmp_path, ["--full-refresh", *seeds])
