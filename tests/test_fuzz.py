@@ -128,6 +128,7 @@ WORST = {
     "binance flows": ("a page of rows that open nowhere", "a megabyte of lists"),
     "binance_usdm perpetual_metrics": ("zip of distinct rows of nothing",),
     "binance_usdm looks at depth": ("zip of 200,000 rows of nothing",),
+    "okx reduced trades": ("a megabyte of lists", "a megabyte of objects"),
     "okx file": ("gzip bomb of lines", "gzip bomb of no trades"),
     "imported_caps": ("gzip bomb", "gzip bomb of no trades"),
     "a bucket's listing": ("open entries", "open keys", "open prefixes"),

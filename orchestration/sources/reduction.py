@@ -125,6 +125,8 @@ def _parsed(bodies: Sequence[Body], pair_of: Split) -> Parsed:
                 raise ValueError(f"columns {content['columns']}")
             if type(content["kind"]) is not str:
                 raise TypeError(f"kind {content['kind']!r}")
+            if not all(type(row) is list and len(row) == len(content["columns"]) for row in content["rows"]):
+                raise ValueError("a row has other cells than columns")
             rows += content["rows"] if is_screened else [[*row, []] for row in content["rows"]]
             cited += [body.sha256] * len(content["rows"])
             kinds += [content["kind"]] * len(content["rows"])
