@@ -203,6 +203,8 @@ def test_seven_skipped_ticks_are_made_good_by_the_eighth(settings, clean, tmp_pa
         text=True,
     )
     assert eighth.returncode == 0, eighth.stderr[-3000:]
-    differing = differences(clean, data / "published" / "marts.duckdb", provenance=False)
+    # With its second new day a folder has months from a second source, which R2 compares; R23 and R24 tell its past.
+    rows = {"data_quality_results": "check_id NOT IN ('R2', 'R23', 'R24')"}
+    differing = differences(clean, data / "published" / "marts.duckdb", provenance=False, rows=rows)
     # Two runs on two days looked twice at the order books, and a look of a day that is over cannot be had again.
     assert [line for line in differing if not line.startswith("daily_order_book_depth: 0 only in the first")] == []

@@ -4,7 +4,7 @@ and a whole run against a generated market, equal to what the generator itself s
 import io
 import json
 import zipfile
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
@@ -462,13 +462,15 @@ def settings_of(data: Path, url: str) -> Settings:
     return Settings("sandbox", data, start=START, exchanges=(NAME,), upstreams=url)
 
 
-def loaded(data: Path, url: str, validator: Validator, run_id: str, **options) -> dict[str, Loaded]:
-    """What one run does for every table."""
+def loaded(
+    data: Path, url: str, validator: Validator, run_id: str, tables: Sequence[str] = tuple(TABLES), **options
+) -> dict[str, Loaded]:
+    """What one run does for the tables."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(runs.Validator, "start", lambda early=True: validator)
         patch.setattr(validator, "close", lambda: None)
-        with runs.open_run(settings_of(data, url), run_id, set(TABLES), **options) as run:
-            return {table: run.ingest.load(table) for table in TABLES}
+        with runs.open_run(settings_of(data, url), run_id, set(tables), **options) as run:
+            return {table: run.ingest.load(table) for table in tables}
 
 
 @pytest.fixture(scope="module")
@@ -625,9 +627,10 @@ def test_contracts_that_are_out_of_reach_are_gaps_of_their_own(generated, valida
 
 
 def test_where_the_api_is_out_of_reach_bars_come_from_the_archive(first, data, generated, validator, tmp_path, url):
-    loaded(tmp_path, url, validator, "before", end=NOW - 10 * DAY)
+    asked = ("perpetual_symbols", "perpetual_flows", "funding_rates")
+    loaded(tmp_path, url, validator, "before", asked, end=NOW - 10 * DAY)
     with serving(upstreams(generated, f"{NAME}:451:klines", f"{NAME}:451:funding")) as blocked:
-        found = loaded(tmp_path, blocked, validator, "after")
+        found = loaded(tmp_path, blocked, validator, "after", asked)
     assert found["perpetual_flows"].gaps == [] and found["perpetual_flows"].inserted > 0
     assert {gap.reason for gap in found["funding_rates"].gaps} == {"out_of_reach"}
     rows_of = "SELECT * EXCLUDE (load_id, loaded_at, source_kind, body_sha256) FROM raw.perpetual_flows "
