@@ -99,6 +99,8 @@ class Ingest:
         )
         self._open: dict[str, int] = {}
         """threads that still bring something, by what is waited for"""
+        self.came_whole: set[str] = set()
+        """what was loaded to its end, as `load` names it"""
         self._loaded: dict[str, Loaded] = {}
         self._waiting: dict[tuple[str, str], list[Fetched]] = {}
         self._parts: dict[tuple[str, str], list[Part]] = {}
@@ -138,6 +140,7 @@ class Ingest:
         while any(self._open[name] for name in streams):
             self._take(self._queue.get())
         self._flush(lambda item: stream_of(item) in (*streams, "spot_symbols"))
+        self.came_whole.update(streams)
         loads = [self._loaded[name] for name in streams if name in self._loaded]
         return loads[0] if len(loads) == 1 else added(stream, loads)
 
@@ -305,8 +308,8 @@ def known_of(warehouse: Warehouse, exchange: str, has_files: bool, market: str =
 
 
 def spot_known(warehouse: Warehouse, settings: Settings, exchange: str) -> Known:
-    """What is stored of an exchange of spot. Its archive was asked from some day on only when a run has ended that
-    asked it: one that was killed may have got later days before earlier ones."""
+    """What is stored of an exchange of spot. Its archive was asked from some day on only where a run asked it to the
+    end: one that was stopped may have got later days before earlier ones."""
     known = known_of(warehouse, exchange, isinstance(EXCHANGES[exchange].flows, TradeFiles))
     return known if status.has_followed(settings, exchange) else replace(known, asked_from=None)
 

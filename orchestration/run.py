@@ -5,7 +5,7 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
@@ -17,7 +17,7 @@ from orchestration.archive import Archive
 from orchestration.asking.context import Progress
 from orchestration.builder import Builder
 from orchestration.expectations.validator import Validator
-from orchestration.ingest import Ingest
+from orchestration.ingest import Ingest, flows_of
 from orchestration.settings import ROOT, Settings, shown
 from orchestration.sources.body import Window
 from orchestration.sources.exchange import Klines, TradePages
@@ -260,12 +260,12 @@ def open_run(
         stack.callback(ingest.stop)
         begun = {"run_id": run_id, "pid": os.getpid(), "started_at": f"{datetime.now(UTC):%Y-%m-%dT%H:%M:%SZ}"}
         status.note(settings, state="running", **begun)
-        stack.callback(_note_end, settings, warehouse, run_id)
+        stack.callback(_note_end, settings, warehouse, ingest, run_id)
         ingest.start(datasets, exchanges)
         yield Run(run_id, settings, window, warehouse, archive, validator, ingest, report, companions.builder)
 
 
-def _note_end(settings: Settings, warehouse: Warehouse, run_id: str) -> None:
+def _note_end(settings: Settings, warehouse: Warehouse, ingest: Ingest, run_id: str) -> None:
     """Leaves in status.json how the run ended, what did not arrive, and where the next one begins."""
     state = "published" if status.published_run(settings) == run_id else "not published"
     status.note(
@@ -274,18 +274,21 @@ def _note_end(settings: Settings, warehouse: Warehouse, run_id: str) -> None:
         ended_at=f"{datetime.now(UTC):%Y-%m-%dT%H:%M:%SZ}",
         gaps=warehouse.gaps(run_id),
         absences=warehouse.absences(run_id),
-        **where_to_begin(warehouse, settings),
+        **where_to_begin(warehouse, settings, [name for name in EXCHANGES if flows_of(name) in ingest.came_whole]),
     )
 
 
-def where_to_begin(warehouse: Warehouse, settings: Settings) -> dict:
-    """What status.json tells the next run: by exchange the first day that is not complete (of those that were not
-    followed now, as it was), and since when history is wanted."""
-    days = {name: _first_day_lacking(warehouse, settings, name) for name in followed(settings)}
+def where_to_begin(warehouse: Warehouse, settings: Settings, exchanges: Collection[str]) -> dict:
+    """What status.json tells the next run: by exchange the first day that is not complete, and since when history is
+    wanted. `exchanges`: those whose flows came to their end, with or without gaps; of others what it told stands."""
+    found = status.read(settings)
+    days = {name: _first_day_lacking(warehouse, settings, name) for name in exchanges}
     told = {name: day.isoformat() if day else None for name, day in days.items()}
+    is_whole = set(followed(settings)) <= set(exchanges)
+    start = settings.start.isoformat()
     return {
-        "exchanges_incomplete_from": status.read(settings).get("exchanges_incomplete_from", {}) | told,
-        "history_from": settings.start.isoformat(),
+        "exchanges_incomplete_from": found.get("exchanges_incomplete_from", {}) | told,
+        "history_from": start if is_whole else found.get("history_from", start),
     }
 
 

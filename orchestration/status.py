@@ -51,5 +51,5 @@ def incomplete_from(settings: Settings) -> date | None:
 
 
 def has_followed(settings: Settings, exchange: str) -> bool:
-    """Whether a run that followed an exchange has ended."""
+    """Whether some run has asked an exchange to the end."""
     return exchange in read(settings).get("exchanges_incomplete_from", {})

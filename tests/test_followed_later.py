@@ -1,7 +1,7 @@
 """Exchanges that are followed later than others, histories that become longer: what is asked for, from which day on."""
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from datetime import date, timedelta
 from pathlib import Path
 
@@ -71,13 +71,19 @@ def validator() -> Iterator[Validator]:
         yield Validator.start()
 
 
-def load(settings: Settings, validator: Validator, start: date | None = None, **options) -> list[dict]:
+def load(
+    settings: Settings,
+    validator: Validator,
+    start: date | None = None,
+    streams: Sequence[str] = ("spot_symbols", "spot_flows"),
+    **options,
+) -> list[dict]:
     companions = Companions(validator, Upstreams(settings.upstreams), Builder(settings))
-    end, tables = NOW, {"spot_symbols", "spot_flows"}
-    with open_run(settings, f"run {start} {options}", tables, start, end, companions=companions, **options) as run:
-        run.ingest.load("spot_symbols")
-        run.ingest.load("spot_flows")
-        return run.warehouse.gaps(run.run_id)
+    run_id, tables = f"run {start} {streams} {options}", {"spot_symbols", "spot_flows"}
+    with open_run(settings, run_id, tables, start, NOW, companions=companions, **options) as run:
+        for stream in streams:
+            run.ingest.load(stream)
+        return run.warehouse.gaps(run_id)
 
 
 def first_day(settings: Settings) -> date:
@@ -97,8 +103,10 @@ def test_an_archive_is_asked_from_the_first_day_that_was_asked_of_it(tmp_path: P
         # Months that somebody chose.
         assert load(settings, validator, MIDDLE, goes_back=True) == []
         assert first_day(settings) == MIDDLE
-        # A first run that is killed may leave later days stored and notes nothing: what it lacks is asked for.
+        # A first run that is stopped may leave later days stored, and notes nothing: what it lacks is asked for.
         (tmp_path / "published" / "status.json").unlink()
+        load(settings, validator, MIDDLE, streams=("spot_symbols",))
+        assert status.incomplete_from(settings) == START
         assert load(settings, validator) == []
         assert first_day(settings) == START
 

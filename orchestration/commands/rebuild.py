@@ -25,6 +25,7 @@ from orchestration.publish import PublishError, publish
 from orchestration.rebuild import RebuildError, rebuild
 from orchestration.run import code_version, where_to_begin
 from orchestration.settings import Settings
+from orchestration.sources.registry import followed
 from orchestration.warehouse import Build, Lock, Warehouse, WarehouseError, source_of
 
 EXPECTED = (RebuildError, ArchiveError, WarehouseError, BuildError, PublishError, ValidatorError, OSError)
@@ -162,7 +163,7 @@ def _publish(settings: Settings, run_id: str, progress: Progress) -> list[str]:
         ended_at=now,
         gaps=[],
         absences=[],
-        **where_to_begin(warehouse, settings),
+        **where_to_begin(warehouse, settings, followed(settings)),
     )
     try:
         page.build(settings)
