@@ -8,11 +8,10 @@ upstream says that it does not have is an absence; the others go on.
 
 import queue
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 
-from orchestration import status
 from orchestration.archive import Archive, Asked
 from orchestration.asking.bars import ask_bars
 from orchestration.asking.context import Asking, Known, Progress, listing_of
@@ -72,13 +71,15 @@ class Ingest:
         catalog: dict | None,
         progress: Progress | None = None,
         is_start_named: bool = False,
-        goes_back: bool = False,
+        begun: Collection[str] = (),
     ):
-        """`is_start_named`: whoever started the run named the first day of `window`; `goes_back`: as in Asking."""
+        """`is_start_named`: whoever started the run named the first day of `window`; `begun`: exchanges whose archive
+        is asked for no day before the first that was ever asked of it."""
         self.settings = settings
         self.run_id = run_id
         self.window = window
         self._is_start_named = is_start_named
+        self._begun = begun
         self._archive = archive
         self._warehouse = warehouse
         self._loader = Loader(warehouse, validator)
@@ -95,7 +96,6 @@ class Ingest:
             settings.open_days_dir,
             settings.trade_archive,
             catalog,
-            is_start_named or goes_back,
         )
         self._open: dict[str, int] = {}
         """threads that still bring something, by what is waited for"""
@@ -202,7 +202,7 @@ class Ingest:
         """`beside`: what else is asked of the exchange, between its listing and its flows: one thread tells soonest
         that nobody answers."""
         exchange = EXCHANGES[name]
-        known = spot_known(self._warehouse, self.settings, name)
+        known = spot_known(self._warehouse, name, self._begun)
         # Flows of symbols that nobody knows would be lost: who is asked for flows says what it lists, too.
         streams = ["spot_symbols", *([flows_of(name)] if "spot_flows" in datasets else [])]
         has_estimates = exchange.estimates is not None and ESTIMATES in datasets
@@ -301,17 +301,18 @@ def known_of(warehouse: Warehouse, exchange: str, has_files: bool, market: str =
     answered = warehouse.asked(exchange, f"{market}_flows")
     etags = warehouse.file_etags(exchange) if has_files else {}
     given_up = warehouse.given_up(exchange) if has_files else {}
-    starts = [window.start for windows in answered.values() for window in windows]
-    starts += [day for days in given_up.values() for day in days]
-    asked_from = min([*starts, *warehouse.first_gaps(exchange).values()]) if has_files and starts else None
-    return Known([Symbol(**row) for row in rows], answered, etags, given_up, asked_from=asked_from)
+    return Known([Symbol(**row) for row in rows], answered, etags, given_up)
 
 
-def spot_known(warehouse: Warehouse, settings: Settings, exchange: str) -> Known:
-    """What is stored of an exchange of spot. Its archive was asked from some day on only where a run asked it to the
-    end: one that was stopped may have got later days before earlier ones."""
-    known = known_of(warehouse, exchange, isinstance(EXCHANGES[exchange].flows, TradeFiles))
-    return known if status.has_followed(settings, exchange) else replace(known, asked_from=None)
+def spot_known(warehouse: Warehouse, exchange: str, begun: Collection[str]) -> Known:
+    """What is stored of an exchange of spot; `begun` as in Ingest."""
+    has_files = isinstance(EXCHANGES[exchange].flows, TradeFiles)
+    known = known_of(warehouse, exchange, has_files)
+    starts = [window.start for windows in known.answered.values() for window in windows]
+    starts += [day for days in known.given_up.values() for day in days]
+    if not has_files or not starts or exchange not in begun:
+        return known
+    return replace(known, asked_from=min([*starts, *warehouse.first_gaps(exchange).values()]))
 
 
 def contracts_known(warehouse: Warehouse, name: str, exchange: Exchange) -> Known:

@@ -224,9 +224,10 @@ def open_run(
 ) -> Iterator[Run]:
     """Everything a run needs, in the order: lock, folder, upstreams, checks; fetching has begun.
 
-    `start` and `end` (excluded) are days, `is_start_named`: somebody chose `start`; `goes_back`: as in Asking;
-    `exchanges`: whose flows to ask for, None for all; `lock`, `companions`: what the caller holds already. `on_lock` is
-    called once nobody else can write.
+    `start` and `end` (excluded) are days, `is_start_named`: somebody named `start`; `goes_back`: archives are asked for
+    days before the first that was ever asked of them, too, as where `start` is named; `exchanges`: whose flows to ask
+    for, None for all; `lock`, `companions`: what the caller holds already. `on_lock` is called once nobody else can
+    write.
     Raises LockHeld, WarehouseError, RunError."""
     with ExitStack() as stack:
         if lock is None:
@@ -255,7 +256,7 @@ def open_run(
         report = progress or (lambda what, done, total: None)
         ingest = Ingest(
             settings, run_id, window, http, archive, warehouse, validator, upstreams.catalog, report, is_start_named,
-            goes_back,
+            () if is_start_named or goes_back else status.asked_to_the_end(settings),
         )  # fmt: skip
         stack.callback(ingest.stop)
         begun = {"run_id": run_id, "pid": os.getpid(), "started_at": f"{datetime.now(UTC):%Y-%m-%dT%H:%M:%SZ}"}

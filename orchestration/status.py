@@ -50,6 +50,7 @@ def incomplete_from(settings: Settings) -> date | None:
     return date.fromisoformat(min(known)) if known else settings.start
 
 
-def has_followed(settings: Settings, exchange: str) -> bool:
-    """Whether some run has asked an exchange to the end."""
-    return exchange in read(settings).get("exchanges_incomplete_from", {})
+def asked_to_the_end(settings: Settings) -> set[str]:
+    """The exchanges that some run has asked to the end. One that was stopped may have got later days of an archive
+    before earlier ones."""
+    return set(read(settings).get("exchanges_incomplete_from", {}))

@@ -26,7 +26,7 @@ class Known:
 
     `answered`: windows by scope (a symbol, `*` for all); `etags`: of the files that stored days were read from;
     `given_up`: by scope, days whose file was missing long after it was due; `volumes`: of the last stored bar, in quote
-    asset, by symbol; `asked_from`: the first day of flows that was ever asked for, as far as that is noted."""
+    asset, by symbol; `asked_from`: the day before which an archive is not asked for any."""
 
     symbols: Sequence[plan.Symbol] = ()
     answered: Mapping[str, list[Window]] = field(default_factory=dict)
@@ -40,8 +40,7 @@ class Known:
 class Asking:
     """`put` hands an answer to the loader (and waits while it has enough); `pool` reduces trade files, `spool` is
     where they lie meanwhile; `open_days`: the folder of what was seen of days that are not over; `mirror`: an fsspec
-    place that has trade files below `<host>/<path>`, None: they are fetched; `goes_back`: somebody chose the days of
-    this run, so archives are asked for days before the first that was ever asked of them, too."""
+    place that has trade files below `<host>/<path>`, None: they are fetched."""
 
     http: Http
     window: Window
@@ -53,7 +52,6 @@ class Asking:
     open_days: Path
     mirror: str | None = None
     catalog: dict | None = None
-    goes_back: bool = False
 
     def one(
         self,

@@ -27,8 +27,7 @@ def planned(
     asking: Asking, flows: TradeFiles, known: Known, listing: Listing
 ) -> tuple[list[FileJob], list[Absence], SourceError | None]:
     """Lists the archive and says what to fetch and what is absent; and what kept it from being listed whole."""
-    begun = None if asking.goes_back else known.asked_from
-    first = max(listing.window.start, flows.first or date.min, begun or date.min)
+    first = max(listing.window.start, flows.first or date.min, known.asked_from or date.min)
     window = Window(min(first, listing.window.end), listing.window.end)
     alive = {symbol.name: symbol.is_trading for symbol in listing.symbols}
     by_scope: dict[str, list[TradeFile]] = {}

@@ -3,10 +3,12 @@
 import sys
 import tempfile
 import threading
+from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import date, timedelta
 from pathlib import Path
 
+from orchestration import status
 from orchestration.asking.bars import bar_asks
 from orchestration.asking.context import Asking, Known, Listing, listing_of
 from orchestration.asking.estimates import traded
@@ -66,10 +68,11 @@ def show_plan(settings: Settings, start: date | None, end: date | None) -> int:
             asking = Asking(
                 http, window, lambda item: None, lambda *_: None, threading.Event(), Path(spool), pool,
                 settings.open_days_dir,
-                settings.trade_archive, upstreams.catalog, goes_back=start is not None,
+                settings.trade_archive, upstreams.catalog,
             )  # fmt: skip
             try:
-                shares = [_share(asking, name, EXCHANGES[name], warehouse, settings) for name in followed(settings)]
+                begun = () if start else status.asked_to_the_end(settings)
+                shares = [_share(asking, name, EXCHANGES[name], warehouse, begun) for name in followed(settings)]
                 for name in followed_derivatives(settings):
                     tables = served(name, upstreams.catalog)
                     shares += _contracts(asking, name, tables, warehouse, None if start else settings.start)
@@ -87,9 +90,9 @@ def show_plan(settings: Settings, start: date | None, end: date | None) -> int:
     return 0
 
 
-def _share(asking: Asking, name: str, exchange: Exchange, warehouse: Warehouse | None, settings: Settings) -> Share:
+def _share(asking: Asking, name: str, exchange: Exchange, warehouse: Warehouse | None, begun: Collection[str]) -> Share:
     flows = exchange.flows
-    known = spot_known(warehouse, settings, name) if warehouse else Known()
+    known = spot_known(warehouse, name, begun) if warehouse else Known()
     listing = listing_of(asking, name, exchange, known)
     if listing.error:
         return Share(name, "listing", 1, None, 0, f"does not answer: {listing.error}")
