@@ -36,7 +36,7 @@ def published_run(settings: Settings) -> str | None:
 
 def incomplete_from(settings: Settings) -> date | None:
     """The first day that some exchange lacks; None before the first run has ended. That is the first of all where an
-    exchange is followed that no run has followed so far, or where history begins earlier than in the last run."""
+    exchange is followed that no run has asked to the end, or where history begins earlier than in the last run."""
     found = read(settings)
     days = found.get("exchanges_incomplete_from")
     if days is None:
@@ -52,5 +52,11 @@ def incomplete_from(settings: Settings) -> date | None:
 
 def asked_to_the_end(settings: Settings) -> set[str]:
     """The exchanges that some run has asked to the end. One that was stopped may have got later days of an archive
-    before earlier ones."""
-    return set(read(settings).get("exchanges_incomplete_from", {}))
+    before earlier ones. A run of an older altflow named none: it is taken to have asked all that it stored."""
+    found = read(settings)
+    days = found.get("exchanges_incomplete_from")
+    if not days and "incomplete_from" in found:
+        from orchestration.sources.registry import EXCHANGES
+
+        return set(EXCHANGES)
+    return set(days or ())

@@ -53,6 +53,16 @@ def test_a_run_begins_where_something_is_lacking(tmp_path: Path, noted: dict, be
     assert status.incomplete_from(settings) == begins
 
 
+def test_an_archive_that_an_older_altflow_began_late_stays_so(tmp_path: Path):
+    """Else the first run after an upgrade would fetch a hundred gigabytes that nobody asked for."""
+    settings = Settings("sandbox", tmp_path, start=START, exchanges=("okx",))
+    assert status.asked_to_the_end(settings) == set()
+    status.note(settings, incomplete_from="2023-02-08")
+    assert "okx" in status.asked_to_the_end(settings)
+    status.note(settings, exchanges_incomplete_from={"binance": "2023-02-08"})
+    assert status.asked_to_the_end(settings) == {"binance"}
+
+
 def test_a_run_begins_anew_where_history_is_to_be_longer(tmp_path: Path):
     days, reached, longer = {"binance": "2023-02-08"}, date(2023, 2, 8), date(2022, 12, 31)
     for start, begins in ((START, reached), (longer, longer), (LATER, reached)):
