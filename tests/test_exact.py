@@ -72,6 +72,15 @@ def test_what_is_no_amount_is_said(text: str, why: str):
     assert bad is not None and why in bad
 
 
+@pytest.mark.parametrize("digits", range(27, 60))
+@pytest.mark.parametrize("decimals", ["", ".0", ".5", "." + "7" * 25])
+def test_no_length_wraps_into_a_number(digits: int, decimals: str):
+    """Arrow keeps the low 128 bits of 1e28 and says nothing."""
+    for lead in "123456789":
+        value, _, bad = one(lead + "9" * (digits - 1) + decimals)
+        assert value is None and bad is not None and "has more than 26 digits before the point" in bad
+
+
 def test_missing_is_null_and_not_bad():
     assert one(None) == (None, 0, None)
     cells = amounts([None, "1", None])
@@ -111,6 +120,8 @@ written = st.one_of(numbers.map(str), numbers.map("{:f}".format), numbers.map("{
 @settings(max_examples=300, deadline=None)
 @given(texts=st.lists(st.one_of(written, st.none(), st.text(max_size=6)), max_size=6))
 @example(texts=["1e25", "0." + "5" * 40])
+@example(texts=["14632141777614986070702723106"])
+@example(texts=["65488392726610645.8705321809797802648912"])
 def test_any_column_agrees_with_decimal(texts: list[str | None]):
     cells = amounts([t if t is None else t.encode("utf-8", "replace").decode() for t in texts])
     rounded = 0

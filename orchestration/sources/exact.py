@@ -8,9 +8,11 @@ import pyarrow.compute as pc
 
 from orchestration.records import AMOUNT
 
+_DIGITS = 26
+"""before the point, at most"""
 _WIDE = pa.decimal128(38, 20)
-_FAR = "[eE][+-]?[0-9]{2}|^.{49}"
-"""text that may have more than 58 decimals: Arrow can take 38 from them"""
+_FAR = "[eE][+-]?[0-9]{2}|^.{39}"
+"""text that may have more than 58 decimals, of which Arrow can take 38, or 39 digits, which it lets overflow"""
 
 
 @dataclass(frozen=True)
@@ -28,10 +30,12 @@ def amounts(texts: Sequence[str | None] | pa.Array) -> Amounts:
     column: pa.Array = texts if isinstance(texts, pa.Array) else pa.array(texts, pa.string())
     if _is_plain(column):
         try:
-            # Refuses what does not fit and what has more decimals.
-            return Amounts(pc.cast(column, AMOUNT), 0, {})
+            # Refuses what has more decimals, and of what does not fit most.
+            values = pc.cast(column, AMOUNT)
         except pa.ArrowInvalid:
-            pass
+            return _rounded(column)
+        if _fits(column):
+            return Amounts(values, 0, {})
     return _rounded(column)
 
 
@@ -40,6 +44,13 @@ def _is_plain(column: pa.Array) -> bool:
     text = column.buffers()[2]
     letters = text.to_pybytes() if text else b""
     return b"e" not in letters and b"E" not in letters and (pc.max(pc.binary_length(column)).as_py() or 0) <= 38
+
+
+def _fits(column: pa.Array) -> bool:
+    """Whether no cell can have overflowed: of 1e28 Arrow keeps what 128 bits of 1e40 leave, and says nothing."""
+    if (pc.max(pc.binary_length(column)).as_py() or 0) <= _DIGITS:
+        return True
+    return (pc.max(pc.abs(pc.cast(column, pa.float64()))).as_py() or 0) < 1e25
 
 
 def _rounded(column: pa.Array) -> Amounts:
@@ -69,7 +80,7 @@ def _one_by_one(texts: Sequence[str | None]) -> Amounts:
     values: list[Decimal | None] = []
     bad: dict[int, str] = {}
     rounded = 0
-    unit, limit = Decimal("1e-12"), Decimal("1e26")
+    unit, limit = Decimal("1e-12"), Decimal(10) ** _DIGITS
     with localcontext() as context:
         context.prec = 80
         for index, text in enumerate(texts):
@@ -81,7 +92,7 @@ def _one_by_one(texts: Sequence[str | None]) -> Amounts:
                     if not number.is_finite():
                         bad[index] = f"{text!r} is not a finite number"
                     elif number.copy_abs() >= limit or abs(nearest := number.quantize(unit, ROUND_HALF_EVEN)) >= limit:
-                        bad[index] = f"{text[:50]!r} has more than 26 digits before the point"
+                        bad[index] = f"{text[:50]!r} has more than {_DIGITS} digits before the point"
                     else:
                         value = nearest
                         rounded += value != number
