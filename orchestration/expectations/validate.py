@@ -50,12 +50,31 @@ def warm_up() -> Any:
     """Import Great Expectations and make the one batch definition that every check reuses."""
     # Great Expectations reads this while it is imported, and would otherwise call home.
     os.environ["GX_ANALYTICS_ENABLED"] = "false"
+    _load_when_used("scipy", "stats")
     import great_expectations as gx
 
     context = gx.get_context(mode="ephemeral")
     context.variables.progress_bars = {"globally": False}  # type: ignore[assignment]
     asset = context.data_sources.add_pandas("frames").add_dataframe_asset("frame")
     return asset.add_batch_definition_whole_dataframe("whole")
+
+
+def _load_when_used(package: str, name: str) -> None:
+    """Let importing a module take no time until something of it is asked for: a third of importing Great Expectations
+    is statistics for expectations that no suite here holds."""
+    import sys
+    from importlib import import_module
+    from importlib.util import LazyLoader, find_spec, module_from_spec
+
+    full = f"{package}.{name}"
+    spec = None if full in sys.modules else find_spec(full)
+    if spec is None or spec.loader is None:
+        return
+    spec.loader = LazyLoader(spec.loader)
+    module = sys.modules[full] = module_from_spec(spec)
+    spec.loader.exec_module(module)
+    # `from package import name` looks here first; to look among all modules would load it.
+    setattr(import_module(package), name, module)
 
 
 @dataclass

@@ -10,20 +10,32 @@ with flows as (
     where
         flow_group in ('ALT', 'BTC', 'ETH')
         and is_usd_pegged_quote
+        and volume_usd > 0
+        and close_price_usd > 0
         {% if is_incremental() %}and utc_date in {{ days_changed() }}{% endif %}
+),
+
+-- Most assets of most days are traded on one exchange: looked for first, they cost no prices.
+on_several as (
+    select
+        base_asset,
+        utc_date
+    from flows
+    group by base_asset, utc_date
+    having min(exchange) != max(exchange)
 ),
 
 -- Of an asset's pairs on an exchange the deepest one tells the price.
 assets as (
     select
-        exchange,
-        base_asset,
-        utc_date,
-        sum(volume_usd) as volume_usd,
-        arg_max(close_price_usd, depth) as close_price_usd
+        flows.exchange,
+        flows.base_asset,
+        flows.utc_date,
+        sum(flows.volume_usd) as volume_usd,
+        arg_max(flows.close_price_usd, flows.depth) as close_price_usd
     from flows
-    where close_price_usd > 0 and volume_usd > 0
-    group by exchange, base_asset, utc_date
+    semi join on_several on flows.base_asset = on_several.base_asset and flows.utc_date = on_several.utc_date
+    group by flows.exchange, flows.base_asset, flows.utc_date
 ),
 
 common as (
@@ -34,7 +46,6 @@ common as (
         median(close_price_usd) as close_price_usd
     from assets
     group by base_asset, utc_date
-    having count(*) > 1
 )
 
 select
