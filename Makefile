@@ -29,8 +29,8 @@ run: setup  ## the main job on the generated market; gaps (exit 3) are printed a
 	@code=0; $(BIN)/python -m orchestration run --source sandbox $(ARGS) || code=$$?; \
 	if [ $$code -eq 3 ]; then echo "make run: published; what is missing is named above (exit 3)"; else exit $$code; fi
 
-test: setup  ## the tests, on two processes; ARGS="-k flow" chooses
-	@$(BIN)/python -m pytest -n 2 $(ARGS)
+test: setup  ## the tests, on three processes, of which one is waiting; ARGS="-k flow" chooses
+	@$(BIN)/python -m pytest -n 3 $(ARGS)
 
 browser: setup $(AXE)  ## what the tests of the brief need: Debian's chromium (apt-get, as root or by sudo) and axe-core
 	@command -v chromium || command -v chromium-browser || command -v google-chrome || { \

@@ -89,7 +89,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 
 class ByFile(LoadScopeScheduling):
-    """Two workers share the tests by file: a file's fixtures are made once. The files that run the recorded
+    """Workers share the tests by file: a file's fixtures are made once. The files that run the recorded
     market share one run of it. (xdist's own groups are lost with pytest 9.2, whose node ids are fixed.)"""
 
     def _split_scope(self, nodeid: str) -> str:

@@ -27,7 +27,7 @@ from orchestration.sources.exchange import Klines, TradeFiles, TradePages
 from orchestration.sources.registry import EXCHANGES
 from tests.commandline import ROOT, altflow
 
-SIZE, START, NOW = 12, date(2023, 1, 17), date(2023, 2, 9)
+SIZE, START, NOW = 12, date(2023, 1, 24), date(2023, 2, 9)
 """A month's end lies between them, so that files of months exist; Bybit's archive had begun."""
 OF_KIND = {
     kind: [name for name, exchange in EXCHANGES.items() if isinstance(exchange.flows, kind)]

@@ -1151,4 +1151,3 @@ def test_one_real_row_in_434095_fails(validator: Validator, market: Path):
     bad = flows.slice(row, 1).to_pylist()[0]
     assert (bad["symbol"], bad["utc_date"]) == ("AUDUSDT", date(2020, 11, 13))
     assert blamed(report, row) == {"is_high_highest", "is_mean_price_within_range", "is_taker_price_within_range"}
-    assert report.seconds < 20

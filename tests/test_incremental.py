@@ -1,6 +1,7 @@
 """The large models grow by the days that changed, and end as if they had been built from nothing."""
 
 import shutil
+from collections.abc import Sequence
 from datetime import date, timedelta
 from pathlib import Path
 
@@ -11,13 +12,25 @@ from orchestration.builder import BuildError
 from tests.commandline import differences
 from tests.raw_market import LAST, ROWS, SCHEMAS, TABLES, build, execute, make
 
+INCREMENTAL = ["--select", "+int_days_built"]
+"""without what is rebuilt each time: half of the models"""
+
 
 @pytest.fixture(scope="module")
 def built(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The small market, built whole."""
-    data = tmp_path_factory.mktemp("incremental")
+    return first_build(tmp_path_factory.mktemp("whole"))
+
+
+@pytest.fixture(scope="module")
+def built_by_days(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The small market: what grows by days, and what that reads."""
+    return first_build(tmp_path_factory.mktemp("by_days"), INCREMENTAL)
+
+
+def first_build(data: Path, models: Sequence[str] = ()) -> Path:
     make(data)
-    build(data, ["--exclude-resource-type", "test"])
+    build(data, ["--exclude-resource-type", "test", *models])
     return data
 
 
@@ -50,16 +63,14 @@ CHANGES = {
 }
 
 
-INCREMENTAL = [*TABLES, "--select", "+int_days_built"]
-"""without what is rebuilt each time: half of the models"""
-
-
 @pytest.mark.parametrize("at_once", [True, pytest.param(False, marks=pytest.mark.chaos)])
-def test_grown_by_days_it_is_the_same_as_built_from_nothing(built: Path, tmp_path: Path, at_once: bool):
+def test_grown_by_days_it_is_the_same_as_built_from_nothing(
+    request: pytest.FixtureRequest, tmp_path: Path, at_once: bool
+):
     """After changes of some days at once, or after each of them, the last of which changes all days."""
     grown, anew = tmp_path / "grown", tmp_path / "anew"
-    tables = INCREMENTAL if at_once else TABLES
-    shutil.copytree(built, grown)
+    tables = [*TABLES, *INCREMENTAL] if at_once else TABLES
+    shutil.copytree(request.getfixturevalue("built_by_days" if at_once else "built"), grown)
     newest = LAST + timedelta(days=1)
     execute(grown, ROWS, load=2, first=newest, last=newest)
     execute(grown, f"UPDATE raw.runs SET last_date = DATE '{newest}'")

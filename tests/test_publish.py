@@ -18,6 +18,7 @@ from orchestration import durable, parquet, publish
 from orchestration.settings import Settings
 from orchestration.sources.body import Window
 from orchestration.warehouse import Build, Warehouse
+from tests.snapshot_reader import read_until
 
 READERS, DAYS = 8, 2000
 
@@ -293,25 +294,6 @@ def test_a_publish_that_is_killed_is_whole_for_readers_and_made_good_by_the_next
     assert counts == [("run-0", DAYS), ("run-1", DAYS)]
 
 
-def _read_until(path: str, stop, results) -> None:
-    reads, problems = 0, []
-    while not stop.is_set():
-        try:
-            con = duckdb.connect(path, read_only=True)
-            with con:
-                run = con.execute("SELECT run_id FROM run_info").fetchall()
-                numbers = con.execute(
-                    "SELECT DISTINCT number FROM daily_altcoin_flow UNION ALL SELECT DISTINCT number FROM "
-                    "daily_asset_flows UNION ALL SELECT DISTINCT number FROM daily_symbol_flows"
-                ).fetchall()
-                if [(f"run-{number}",) for (number,) in numbers] != run * 3:
-                    problems.append(f"mixed: {run} {numbers}")
-            reads += 1
-        except Exception as error:
-            problems.append(repr(error))
-    results.put((reads, problems))
-
-
 @pytest.mark.parametrize("publishes", [3, pytest.param(20, marks=pytest.mark.chaos)])
 def test_readers_see_whole_snapshots_while_others_are_published(publishes, warehouse, settings):
     build_marts(warehouse, 0)
@@ -319,7 +301,7 @@ def test_readers_see_whole_snapshots_while_others_are_published(publishes, wareh
     context = multiprocessing.get_context("spawn")
     stop, results = context.Event(), context.Queue()
     path = str(settings.published_dir / "marts.duckdb")
-    readers = [context.Process(target=_read_until, args=(path, stop, results)) for _ in range(READERS)]
+    readers = [context.Process(target=read_until, args=(path, stop, results)) for _ in range(READERS)]
     for reader in readers:
         reader.start()
     for number in range(1, publishes + 1):

@@ -4,7 +4,6 @@ import argparse
 import json
 import subprocess
 import sys
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -560,12 +559,10 @@ def test_fault_text_is_read() -> None:
 
 
 def test_it_says_where_it_is_and_ends_with_its_parent(root: Path) -> None:
-    started = time.monotonic()
     with running(root, "--now", "2020-02-01", "--size", "12") as sandbox:
         assert set(sandbox.line) == {"url", "market", "synthetic", "now"}
         assert sandbox.line["url"].startswith("http://127.0.0.1:") and sandbox.line["synthetic"] is True
         assert sandbox.get("api.binance.com/api/v3/ping").json() == {}
-        assert time.monotonic() - started < 10
         assert sandbox.process.stdin
         sandbox.process.stdin.close()
         assert sandbox.process.wait(5) == 0
