@@ -67,8 +67,10 @@ def half_last_digit(column: pa.ChunkedArray, least_places: int = 2) -> np.ndarra
     words = np.frombuffer(fraction.buffers()[1], np.int64).reshape(-1, 4)
     digits = words[fraction.offset : fraction.offset + len(fraction), 0]
     half = np.full(len(digits), 0.5 * 10.0**-scale)
+    left = np.arange(len(digits))
     for places in range(scale - 1, least_places - 1, -1):
-        half[digits % 10 ** (scale - places) == 0] = 0.5 * 10.0**-places
+        left = left[digits[left] % 10 ** (scale - places) == 0]
+        half[left] = 0.5 * 10.0**-places
     return half
 
 
