@@ -69,18 +69,18 @@ def fetch(http: Http, symbol: str, window: Window, now: datetime) -> Iterator[Bo
     start_us, end_us = day_us(window.start) - LAG_US, day_us(window.end) + LAG_US
     body = _page(http, symbol, window, now)
     found = body.once(_trades)
-    if found and min(found)[TIME] >= end_us:
-        after = _after(http, symbol, window, now, max(found), min(found), end_us)
+    if found and min(found, key=_id)[TIME] >= end_us:
+        after = _after(http, symbol, window, now, max(found, key=_id), min(found, key=_id), end_us)
         body = _page(http, symbol, window, now, after)
         found = body.once(_trades)
     while True:
         yield body
-        if not found or min(found)[TIME] < start_us:
+        if not found or min(found, key=_id)[TIME] < start_us:
             return
-        after = _id(min(found))
+        after = min(map(_id, found))
         body = _page(http, symbol, window, now, after)
         found = body.once(_trades)
-        if found and _id(max(found)) >= after:
+        if found and max(map(_id, found)) >= after:
             raise stuck(body)
 
 
