@@ -1151,3 +1151,25 @@ def test_one_real_row_in_434095_fails(validator: Validator, market: Path):
     bad = flows.slice(row, 1).to_pylist()[0]
     assert (bad["symbol"], bad["utc_date"]) == ("AUDUSDT", date(2020, 11, 13))
     assert blamed(report, row) == {"is_high_highest", "is_mean_price_within_range", "is_taker_price_within_range"}
+
+
+def test_great_expectations_is_left_as_it_was_and_without_statistics(root: Path):
+    """What is taken out to save time: no suite asks for statistics, and nobody else sees the replaced property."""
+    seen = subprocess.run(
+        [
+            *(sys.executable, "-c"),
+            "import sys, types, pyarrow as pa\n"
+            "from orchestration.expectations.registry import SUITES\n"
+            "from orchestration.expectations.validate import check, warm_up\n"
+            "warm_up()\n"
+            "from great_expectations.expectations.expectation import Expectation\n"
+            "before = Expectation.configuration\n"
+            "table = pa.table({'mart_name': ['a'], 'row_count': [2], 'distinct_count': [1]})\n"
+            "report = check(SUITES['quality_dq_grains'], table)\n"
+            "print(report.passed, Expectation.configuration is before, type(sys.modules['scipy.stats']).__name__)",
+        ],
+        cwd=root,
+        capture_output=True,
+        text=True,
+    )
+    assert seen.stdout.split() == ["False", "True", "_LazyModule"], seen.stderr

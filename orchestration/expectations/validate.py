@@ -1,9 +1,10 @@
 """Runs a suite on a table with Great Expectations.
 
-Importing Great Expectations takes five seconds: this module imports it on the first check, and runs send their
+Importing Great Expectations takes two seconds: this module imports it on the first check, and runs send their
 tables to a warm child process (`validator`) instead of calling it themselves.
 """
 
+import contextlib
 import os
 import time
 from collections.abc import Iterator
@@ -53,7 +54,6 @@ def warm_up() -> Any:
     _load_when_used("scipy", "stats")
     import great_expectations as gx
 
-    _describe_once()
     context = gx.get_context(mode="ephemeral")
     context.variables.progress_bars = {"globally": False}  # type: ignore[assignment]
     asset = context.data_sources.add_pandas("frames").add_dataframe_asset("frame")
@@ -78,24 +78,29 @@ def _load_when_used(package: str, name: str) -> None:
     setattr(import_module(package), name, module)
 
 
-_described: dict[int, tuple[Any, Any]] = {}
-"""id of an expectation → itself, so that no other gets its id, and its configuration; emptied after each batch"""
-
-
-def _describe_once() -> None:
-    """Great Expectations writes an expectation out as its configuration eighty times while it judges it, a quarter of
-    judging it; what it writes is the same each time."""
+@contextlib.contextmanager
+def _described_once() -> Iterator[None]:
+    """Within: what an expectation says as its configuration is written once, not eighty times, which is a quarter of
+    judging it. Great Expectations has no setting for that, and its expectations, which it copies itself, cannot be of
+    a class of ours; so its property is replaced for one batch, in which no expectation changes."""
     from great_expectations.expectations.expectation import Expectation
 
-    written = Expectation.configuration.fget
-    assert written
+    whole = Expectation.configuration
+    assert whole.fget
+    written = whole.fget
+    described: dict[int, tuple[Any, Any]] = {}
 
     def configuration(self: Any) -> Any:
-        if id(self) not in _described:
-            _described[id(self)] = self, written(self)
-        return _described[id(self)][1]
+        if id(self) not in described:
+            # With itself: nobody else gets its id as long as it is kept.
+            described[id(self)] = self, written(self)
+        return described[id(self)][1]
 
     Expectation.configuration = property(configuration)  # type: ignore[method-assign]
+    try:
+        yield
+    finally:
+        Expectation.configuration = whole  # type: ignore[method-assign]
 
 
 @dataclass
@@ -210,13 +215,11 @@ def _results(
     import great_expectations as gx
 
     expectations = [_to_gx(each.expect, position, window) for position, each in enumerate(found)]
-    try:
+    with _described_once():
         result = batch.validate(
             gx.ExpectationSuite(name=suite.name, expectations=expectations),
             result_format={"result_format": detail, "include_unexpected_rows": False, "partial_unexpected_count": 0},
         )
-    finally:
-        _described.clear()
     for each in result.results:
         yield each.expectation_config.meta["position"], each
 

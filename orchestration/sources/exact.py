@@ -28,28 +28,27 @@ class Amounts:
 def amounts(texts: Sequence[str | None] | pa.Array) -> Amounts:
     """Amounts from decimal text; exponents are understood, NaN and Infinity are not amounts."""
     column: pa.Array = texts if isinstance(texts, pa.Array) else pa.array(texts, pa.string())
-    if _is_plain(column):
+    longest = pc.max(pc.binary_length(column)).as_py() or 0
+    if longest <= 38 and not _has_exponent(column):
         try:
             # Refuses what has more decimals, and of what does not fit most.
             values = pc.cast(column, AMOUNT)
         except pa.ArrowInvalid:
             return _rounded(column)
-        if _fits(column):
+        if longest <= _DIGITS or _fits(column):
             return Amounts(values, 0, {})
     return _rounded(column)
 
 
-def _is_plain(column: pa.Array) -> bool:
-    """Whether no cell is long or has an exponent: Arrow makes 0 of 1e-40 and says nothing."""
+def _has_exponent(column: pa.Array) -> bool:
+    """Arrow makes 0 of 1e-40, as of text with more than 38 decimals, and says nothing."""
     text = column.buffers()[2]
     letters = text.to_pybytes() if text else b""
-    return b"e" not in letters and b"E" not in letters and (pc.max(pc.binary_length(column)).as_py() or 0) <= 38
+    return b"e" in letters or b"E" in letters
 
 
 def _fits(column: pa.Array) -> bool:
     """Whether no cell can have overflowed: of 1e28 Arrow keeps what 128 bits of 1e40 leave, and says nothing."""
-    if (pc.max(pc.binary_length(column)).as_py() or 0) <= _DIGITS:
-        return True
     return (pc.max(pc.abs(pc.cast(column, pa.float64()))).as_py() or 0) < 1e25
 
 
