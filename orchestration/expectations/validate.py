@@ -20,7 +20,11 @@ if TYPE_CHECKING:
     import pandas as pd
     import pyarrow as pa
 
+SMALL = 2_000
+"""So many rows are judged at once."""
 SLICE = 250_000
+OF_EXTREMES = {"ExpectColumnValuesToBeBetween", "ExpectColumnValuesToNotBeNull"}
+"""Who passes the least and the greatest of a column's values passes all that lie between them."""
 SAMPLE = 5
 
 
@@ -51,7 +55,8 @@ def warm_up() -> Any:
     """Import Great Expectations and make the one batch definition that every check reuses."""
     # Great Expectations reads this while it is imported, and would otherwise call home.
     os.environ["GX_ANALYTICS_ENABLED"] = "false"
-    _load_when_used("scipy", "stats")
+    _load_when_used("altair")
+    _load_when_used("scipy.stats")
     import great_expectations as gx
 
     context = gx.get_context(mode="ephemeral")
@@ -60,22 +65,33 @@ def warm_up() -> Any:
     return asset.add_batch_definition_whole_dataframe("whole")
 
 
-def _load_when_used(package: str, name: str) -> None:
-    """Let importing a module take no time until something of it is asked for: a third of importing Great Expectations
-    is statistics for expectations that no suite here holds."""
+def _load_when_used(name: str) -> None:
+    """Let importing a module take no time until something of it is asked for. Half of importing Great Expectations are
+    charts and statistics for expectations that no suite here holds."""
     import sys
     from importlib import import_module
-    from importlib.util import LazyLoader, find_spec, module_from_spec
+    from importlib.util import find_spec
+    from types import ModuleType
 
-    full = f"{package}.{name}"
-    spec = None if full in sys.modules else find_spec(full)
-    if spec is None or spec.loader is None:
+    if name in sys.modules or not find_spec(name):
         return
-    spec.loader = LazyLoader(spec.loader)
-    module = sys.modules[full] = module_from_spec(spec)
-    spec.loader.exec_module(module)
-    # `from package import name` looks here first; to look among all modules would load it.
-    setattr(import_module(package), name, module)
+    module = ModuleType(name)
+
+    def load(attribute: str) -> Any:
+        # Whoever looks through all modules asks for their files, and shall not load this one.
+        if attribute.startswith("__") and attribute != "__path__":
+            raise AttributeError(attribute)
+        if sys.modules.get(name) is module:
+            del sys.modules[name]
+        return getattr(import_module(name), attribute)
+
+    # Not `importlib.util.LazyLoader`: `import altair` asks such a module for its spec, which loads it.
+    module.__getattr__ = load  # type: ignore[method-assign]
+    sys.modules[name] = module
+    package, _, rest = name.rpartition(".")
+    if package:
+        # `from package import name` looks here first; to look among all modules would load it.
+        setattr(import_module(package), rest, module)
 
 
 @contextlib.contextmanager
@@ -182,38 +198,68 @@ def _duplicated(suite: Suite, table: "pa.Table", rows: list[int]) -> Failure:
 
 
 def _judge(suite: Suite, table: "pa.Table", found: list[_Found], window: Window | None) -> None:
-    """Let Great Expectations judge the table, in one go where it is small, else by slices.
+    """Let Great Expectations judge the table, in one go where it is small. Of a large one it judges the values that
+    occur, each once, and the rows, by slices, only where one of those failed.
 
     What is said of a whole table (its number of rows) is judged apart, on the whole of it."""
-    whole = [each for each in found if not each.expect.row_level]
-    by_row = [each for each in found if each.expect.row_level]
-    if table.num_rows <= SLICE:
+    if table.num_rows <= SMALL:
         _run(suite, table, 0, found, window)
         return
-    if whole:
+    if whole := [each for each in found if not each.expect.row_level]:
         _run(suite, table.select([suite.columns[0]]), 0, whole, window)
-    for offset in range(0, table.num_rows, SLICE):
-        _run(suite, table.slice(offset, SLICE), offset, by_row, window)
+    by_row = [each for each in found if each.expect.row_level]
+    failing = _failing(suite, _occurring(table, by_row), by_row, window)
+    for offset in range(0, table.num_rows if failing else 0, SLICE):
+        _run(suite, table.slice(offset, SLICE), offset, failing, window)
+
+
+def _occurring(table: "pa.Table", found: list[_Found]) -> "pa.Table":
+    """The values that decide whether all rows pass, for expectations that look at one value at a time: of numbers that
+    are compared with bounds the least and the greatest, else each value once, and NULL (to pandas, NaN) where there
+    is one. Shorter columns are filled up with their first value."""
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    def values(name: str) -> "pa.Array":
+        column, kind = table[name], table[name].type
+        asked = {each.expect.name for each in found if name in each.expect.columns}
+        if not asked <= OF_EXTREMES or not (pa.types.is_primitive(kind) or pa.types.is_decimal(kind)):
+            return column.unique()
+        extremes = pc.min_max(column)
+        lacking = column.null_count or (pa.types.is_floating(kind) and pc.any(pc.is_nan(column)).as_py())
+        return pa.array([extremes["min"], extremes["max"], *([None] if lacking else [])], kind)
+
+    columns = {name: values(name) for name in dict.fromkeys(name for each in found for name in each.expect.columns)}
+    longest = max((len(column) for column in columns.values()), default=0)
+    return pa.table(
+        {
+            name: pa.concat_arrays([column, pa.repeat(column[0], longest - len(column))])
+            for name, column in columns.items()
+        }
+    )
 
 
 def _run(suite: Suite, table: "pa.Table", offset: int, found: list[_Found], window: Window | None) -> None:
-    batch = warm_up().get_batch(batch_parameters={"dataframe": _to_frame(table, found)})
     # Naming the failing rows doubles the cost, so only what failed is asked again.
-    failing = [
-        found[position]
-        for position, result in _results(suite, batch, found, "BOOLEAN_ONLY", window)
-        if not result.success
-    ]
-    if failing:
-        for position, result in _results(suite, batch, failing, "COMPLETE", window):
-            failing[position].add(result, offset)
+    failing = _failing(suite, table, found, window)
+    for position, result in _results(suite, table, failing, "COMPLETE", window):
+        failing[position].add(result, offset)
+
+
+def _failing(suite: Suite, table: "pa.Table", found: list[_Found], window: Window | None) -> list[_Found]:
+    verdicts = _results(suite, table, found, "BOOLEAN_ONLY", window)
+    return [found[position] for position, result in verdicts if not result.success]
 
 
 def _results(
-    suite: Suite, batch: Any, found: list[_Found], detail: str, window: Window | None
+    suite: Suite, table: "pa.Table", found: list[_Found], detail: str, window: Window | None
 ) -> Iterator[tuple[int, Any]]:
+    """What is said of each of `found`, by its position."""
+    if not found:
+        return
     import great_expectations as gx
 
+    batch = warm_up().get_batch(batch_parameters={"dataframe": _to_frame(table, found)})
     expectations = [_to_gx(each.expect, position, window) for position, each in enumerate(found)]
     with _described_once():
         result = batch.validate(
