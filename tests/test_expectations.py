@@ -1128,6 +1128,35 @@ def test_a_mean_price_is_granted_the_rounding_of_its_volumes_and_no_more():
     assert judged("0", "0", 100.0, 100.0)
 
 
+@given(
+    st.lists(
+        st.tuples(
+            *[st.none() | st.decimals(-20, 20, places=3) | st.decimals(0, 9, places=12)] * 2,
+            *[st.none() | st.floats(-3, 3) | st.sampled_from([0.0, 1.0, float("nan"), float("inf")])] * 2,
+        ),
+        min_size=1,
+        max_size=8,
+    )
+)
+@settings(max_examples=200, deadline=None)
+def test_the_rounding_is_granted_wherever_it_is_looked_for(rows: list[tuple]):
+    """Most rows pass without; the verdict on each is the one that looks at the last decimal of every amount."""
+    quote, base, low, high = (
+        pa.chunked_array([pa.array(values, kind)])
+        for values, kind in zip(zip(*rows, strict=True), [pa.decimal128(38, 12)] * 2 + [pa.float64()] * 2, strict=True)
+    )
+    quotes, bases, lows, highs = map(columns.floats, (quote, base, low, high))
+    half_quote, half_base = columns.half_last_digit(quote), columns.half_last_digit(base)
+    slack = 1 + 2.0**-50
+    with np.errstate(invalid="ignore"):
+        within = (lows * (bases - half_base) <= (quotes + half_quote) * slack) & (
+            (quotes - half_quote) <= highs * (bases + half_base) * slack
+        )
+    unknown = np.isnan(quotes) | np.isnan(bases) | np.isnan(lows) | np.isnan(highs)
+    expected = [None if none else bool(verdict) for none, verdict in zip(unknown, within, strict=True)]
+    assert columns.is_mean_price_within(quote, base, low, high).to_pylist() == expected
+
+
 def spot_flows_of(market: Path) -> pa.Table:
     """The recorded klines as the loader reads them: amounts rounded once, half to even, to 12 decimals."""
     bars = pq.read_table(market / "binance" / "spot" / "klines_1d.parquet").combine_chunks()

@@ -54,12 +54,13 @@ TRANSLATOR = Translator()
 
 
 def _grains(manifest: Mapping) -> dict[str, str]:
-    """The columns of each model's unique_grain test, by unique id."""
+    """The grain of each model and seed, by unique id, as its test names it."""
+    named = {"unique_grain": "columns", "seed_lines": "grain"}
     tests = (node for node in manifest["nodes"].values() if node["resource_type"] == "test")
     return {
-        test["attached_node"]: ", ".join(test["test_metadata"]["kwargs"]["columns"])
+        test["attached_node"]: ", ".join(told["kwargs"][named[told["name"]]])
         for test in tests
-        if (test.get("test_metadata") or {}).get("name") == "unique_grain"
+        if (told := test.get("test_metadata")) and told["name"] in named
     }
 
 

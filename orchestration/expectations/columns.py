@@ -82,12 +82,21 @@ def is_mean_price_within(
     Both amounts may be off by half a unit of their last decimal, and the six float64 operations by 2**-53 each;
     nothing else is granted. The form without a division also judges a base volume of 0."""
     quotes, bases, lows, highs = floats(quote), floats(base), floats(low), floats(high)
-    half_quote, half_base = half_last_digit(quote), half_last_digit(base)
-    slack = 1 + 2.0**-50
     known = ~(np.isnan(quotes) | np.isnan(bases) | np.isnan(lows) | np.isnan(highs))
-    above = lows * (bases - half_base) <= (quotes + half_quote) * slack
-    below = (quotes - half_quote) <= highs * (bases + half_base) * slack
-    return pa.array(above & below, mask=~known)
+    within = (np.minimum(lows, highs) >= 0) & _is_between(quotes, bases, lows, highs, 0, 0)
+    # Where no price is negative, half a unit only widens the range; to find the last decimals is most of the work.
+    (narrow,) = np.nonzero(known & ~within)
+    halves = (half_last_digit(column.take(pa.array(narrow))) for column in (quote, base))
+    within[narrow] = _is_between(quotes[narrow], bases[narrow], lows[narrow], highs[narrow], *halves)
+    return pa.array(within, mask=~known)
+
+
+def _is_between(quotes, bases, lows, highs, half_quote, half_base) -> np.ndarray:
+    slack = 1 + 2.0**-50
+    with np.errstate(invalid="ignore"):
+        above = lows * (bases - half_base) <= (quotes + half_quote) * slack
+        below = (quotes - half_quote) <= highs * (bases + half_base) * slack
+    return above & below
 
 
 def is_within_bounds(
