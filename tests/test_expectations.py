@@ -28,6 +28,7 @@ from orchestration.expectations.suite import (
     CRITICAL,
     UNSAFE_TEXT,
     WARNING,
+    Expect,
     Suite,
     between,
     holds,
@@ -1198,7 +1199,7 @@ def test_one_real_row_in_434095_fails(validator: Validator, market: Path):
 
 JUDGED = Suite(
     "judged",
-    "A column of each kind, each expectation that suites use.",
+    "A column of each kind, each expectation that suites use, and one that asks how the rows compare.",
     ("amount", "price", "count", "day", "word", "is_so"),
     (),
     (
@@ -1211,6 +1212,7 @@ JUDGED = Suite(
         unlike("word", UNSAFE_TEXT, "text"),
         one_of("word", ["klines", "trades"], "text out of a set"),
         holds("is_so", (), "a comparison"),
+        Expect("ExpectColumnValuesToBeUnique", {"column": "count"}, "told once"),
     ),
 )
 KINDS = {

@@ -25,6 +25,8 @@ SMALL = 2_000
 SLICE = 250_000
 OF_EXTREMES = {"ExpectColumnValuesToBeBetween", "ExpectColumnValuesToNotBeNull"}
 """Who passes the least and the greatest of a column's values passes all that lie between them."""
+OF_VALUES = OF_EXTREMES | {"ExpectColumnValuesToBeInSet", "ExpectColumnValuesToNotMatchRegex"}
+"""Look at one value at a time, whatever the other rows hold."""
 SAMPLE = 5
 
 
@@ -208,7 +210,9 @@ def _judge(suite: Suite, table: "pa.Table", found: list[_Found], window: Window 
     if whole := [each for each in found if not each.expect.row_level]:
         _run(suite, table.select([suite.columns[0]]), 0, whole, window)
     by_row = [each for each in found if each.expect.row_level]
-    failing = _failing(suite, _occurring(table, by_row), by_row, window)
+    by_value = [each for each in by_row if each.expect.name in OF_VALUES]
+    failing = [each for each in by_row if each.expect.name not in OF_VALUES]
+    failing += _failing(suite, _occurring(table, by_value), by_value, window)
     for offset in range(0, table.num_rows if failing else 0, SLICE):
         _run(suite, table.slice(offset, SLICE), offset, failing, window)
 
