@@ -29,6 +29,10 @@ def main(args: argparse.Namespace) -> int:
     if args.start and args.end and args.start > args.end:
         print(f"altflow run: --start {args.start} is after --end {args.end}", file=sys.stderr)
         return USAGE
+    if args.start and args.start < settings.start:
+        said = f"--start {args.start} is before the first day that is kept, {settings.start}: set ALTFLOW_START"
+        print(f"altflow run: {said}", file=sys.stderr)
+        return USAGE
     if args.dry_run:
         from orchestration.commands.dry_run import show_plan
 
@@ -73,6 +77,10 @@ def _run(settings: Settings, lock: Lock, start: date | None, end: date | None, q
     again = last - timedelta(days=repull_days(reached, last + timedelta(days=1)) - 1)
     first = start or max(settings.start, min(reached or settings.start, again))
     first = min(first, last)
+    if last < settings.start:
+        said = f"the last day, {last}, is before the first that is kept, {settings.start}: set ALTFLOW_START or --end"
+        print(f"altflow run: {said}", file=sys.stderr)
+        return USAGE
     companions = Companions.start(settings, last + timedelta(days=1))
     try:
         with ProgressBar(quiet) as progress:
