@@ -1,8 +1,11 @@
 """Running `altflow` as its user does, and comparing what two data folders hold."""
 
+import contextlib
+import json
 import os
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import duckdb
@@ -37,6 +40,17 @@ def altflow(
         text=True,
         timeout=timeout,
     )
+
+
+@contextlib.contextmanager
+def small_market() -> Iterator[str]:
+    """The address of a market of twenty base assets up to 2026-11-20; it ends with the block or with its parent."""
+    command = [sys.executable, "-m", "orchestration", "sandbox", "--size", "20", "--now", "2026-11-21", "--with-parent"]
+    with subprocess.Popen(command, cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as sandbox:
+        assert sandbox.stdin and sandbox.stdout
+        yield json.loads(sandbox.stdout.readline())["url"]
+        sandbox.stdin.close()
+        sandbox.wait(10)
 
 
 def differences(

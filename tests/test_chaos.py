@@ -3,7 +3,6 @@
 What takes whole runs is in `make chaos`: it kills at every named moment and at six random ones.
 """
 
-import json
 import os
 import random
 import signal
@@ -15,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from orchestration.warehouse import Lock
-from tests.commandline import ROOT, altflow, differences, environment
+from tests.commandline import ROOT, altflow, differences, environment, small_market
 
 SEED = 20261122
 END = "2026-11-20"
@@ -89,12 +88,8 @@ sys.exit(main({arguments!r}))
 @pytest.fixture(scope="module")
 def upstreams():
     """One small generated market for all runs of this module."""
-    command = [sys.executable, "-m", "orchestration", "sandbox", "--size", "20", "--now", "2026-11-21", "--with-parent"]
-    with subprocess.Popen(command, cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as sandbox:
-        assert sandbox.stdin and sandbox.stdout
-        yield json.loads(sandbox.stdout.readline())["url"]
-        sandbox.stdin.close()
-        sandbox.wait(10)
+    with small_market() as url:
+        yield url
 
 
 @pytest.fixture(scope="module")

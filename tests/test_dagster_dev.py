@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 import requests
 
-from tests.commandline import ROOT, altflow, differences, environment
+from tests.commandline import ROOT, altflow, differences, environment, small_market
 
 pytestmark = pytest.mark.chaos
 
@@ -86,13 +86,8 @@ class Dev:
 
 @pytest.fixture(scope="module")
 def settings():
-    command = [sys.executable, "-m", "orchestration", "sandbox", "--size", "20", "--now", "2026-11-21", "--with-parent"]
-    with subprocess.Popen(command, cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as sandbox:
-        assert sandbox.stdin and sandbox.stdout
-        url = json.loads(sandbox.stdout.readline())["url"]
+    with small_market() as url:
         yield {"UPSTREAMS": url, "START": "2026-09-01", "EXCHANGES": "binance okx"}
-        sandbox.stdin.close()
-        sandbox.wait(10)
 
 
 @pytest.fixture(scope="module")

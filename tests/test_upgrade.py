@@ -1,6 +1,5 @@
 """A data folder that an older altflow has filled goes on under this one, and ends as if this one had begun it."""
 
-import json
 import os
 import subprocess
 import sys
@@ -9,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.commandline import ROOT, altflow, differences, environment
+from tests.commandline import ROOT, altflow, differences, environment, small_market
 
 RUN = ("run", "--source", "sandbox", "--end", "2026-11-20", "--quiet")
 NO_SCREENS = {
@@ -46,13 +45,8 @@ def tree_of(commit: str, folder: Path) -> Path:
 
 @pytest.fixture(scope="module")
 def settings() -> Iterator[dict[str, str]]:
-    command = [sys.executable, "-m", "orchestration", "sandbox", "--size", "20", "--now", "2026-11-21", "--with-parent"]
-    with subprocess.Popen(command, cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as sandbox:
-        assert sandbox.stdin and sandbox.stdout
-        url = json.loads(sandbox.stdout.readline())["url"]
+    with small_market() as url:
         yield {"UPSTREAMS": url, "START": "2026-09-01", "EXCHANGES": "binance okx coinbase"}
-        sandbox.stdin.close()
-        sandbox.wait(10)
 
 
 @pytest.fixture(scope="module")
